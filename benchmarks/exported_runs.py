@@ -8,7 +8,7 @@ refused by `require_exportable`.
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,20 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import exported_step
-from benchmarks.exported_training import ALL, HALF, OPTIMIZERS, POOLS, WEIGHTS, WINDOW, drawn, joined
+from benchmarks.exported_training import (
+    ALL,
+    HALF,
+    OPTIMIZERS,
+    POOLS,
+    WEIGHTS,
+    WINDOW,
+    drawn,
+    joined,
+)
 from tfcyclegan import flags
-from tfcyclegan.config import NetworkOptions, Size, TrainConfig
+from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.config.methods import default_of
+from tfcyclegan.config.networks import NetworkOptions
 from tfcyclegan.config.training import ObjectiveOptions
 from tfcyclegan.data.batches import Batches
 from tfcyclegan.data.domains import open_domains
@@ -56,6 +66,46 @@ def values_of(model: Method, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
     return tf.stack([values[name] for name in model.reported])
 
 
+def lowered_step(
+    model: Method, batch: int, size: Size, channels: Sequence[int]
+) -> tuple[exported_step.Program, list[str]]:
+    """A model's step, and the names of its state in the order of the program.
+
+    It is given pictures of a and b and, with pools, their draws: XLA makes other floats of the same
+    random bits than TensorFlow's own kernels (findings/xla_stateless_uniform.sh).
+    """
+    given = [tf.zeros([batch, size.height, size.width, count]) for count in channels]
+    if model.pool_size:
+        given += [tf.zeros([2, batch]), tf.zeros([2, batch], tf.int64)]
+
+    def step(real_a: tf.Tensor, real_b: tf.Tensor, *draws: tf.Tensor) -> tf.Tensor:
+        model._pool_draws = lambda _, domain, *__: (draws[0][domain], draws[1][domain])
+        return values_of(model, model.train_step((real_a, real_b)))
+
+    usual = model._pool_draws
+    program, handles = exported_step.lower(step, *given)
+    model._pool_draws = usual
+    names = {id(variable.handle): name for name, variable in state_of(model).items()}
+    return program, [names[id(handle)] for handle in handles]
+
+
+def draws_of(model: Method, batch: int, first_step: int, end_step: int) -> dict[str, np.ndarray]:
+    """The pools' draws from `first_step` to `end_step` - 1: chances [steps, 2, B] and slots
+    [steps, 2, B]; none without pools.
+    """
+    if not model.pool_size:
+        return {}
+
+    @tf.function(autograph=False)
+    def both(step: tf.Tensor) -> list[tf.Tensor]:
+        drawn = [model._pool_draws(step, domain, tf.constant(0), batch) for domain in range(2)]
+        return [tf.stack(each) for each in zip(*drawn, strict=True)]
+
+    made = [both(tf.constant(step, tf.int64)) for step in range(first_step, end_step)]
+    chances, slots = (np.stack(each) for each in zip(*made, strict=True))
+    return {"chances": chances, "slots": slots}
+
+
 def state_of(model: Method) -> dict[str, tf.Variable]:
     """All variables of a training by name, such as "gen_ab/0" and "pools_a/images"."""
     averages = {f"average_{name}": average for name, average in model.averages.items()}
@@ -81,6 +131,8 @@ def require_exportable(run: Run, batches: Batches) -> None:
         (f"--precision={run.precision}", run.precision == "mixed_float16"),
         (f"--segmenter={config.segmenter}", config.segmenter),
         (f"--lambda_paired={config.lambda_paired:g}", config.lambda_paired),
+        (f"--cycle_noise={config.cycle_noise:g}", config.cycle_noise),
+        ("--dropout", config.dropout),
         (f"--colour_jitter={config.colour_jitter:g}", config.colour_jitter),
         (f"--decay_load_size={config.decay_load_size}", batches.decaying),
         (f"--labels_{min(config.onehot, default='a')}=onehot", config.onehot),
@@ -147,8 +199,10 @@ def windows_of(batches: Batches, first_step: int, end_step: int) -> list[np.ndar
 
 
 def pictures_of(pixels: Pixels, windows: np.ndarray) -> np.ndarray:
-    """The pictures that windows refer to, which are renumbered in place: uint8 [N, H, W, C]; smaller
-    ones are filled up with zeros.
+    """The pictures that windows refer to, which are renumbered in place.
+
+    Returns:
+        uint8 [N, H, W, C]; smaller ones are filled up with zeros.
     """
     used, windows[..., 0] = np.unique(windows[..., 0], return_inverse=True)
     pictures = np.zeros((len(used), *pixels.sizes[used].max(axis=0), pixels.channels), np.uint8)
@@ -190,7 +244,9 @@ def unlike_pytorch(config: TrainConfig) -> list[str]:
     return unlike
 
 
-def pack(run_dir: Path, output: Path, *, max_steps: int | None, precision: str, fresh: bool) -> None:
+def pack(
+    run_dir: Path, output: Path, *, max_steps: int | None, precision: str, fresh: bool
+) -> None:
     """Writes all that JAX needs to train a run from its latest checkpoint to its end.
 
     Args:
@@ -221,7 +277,7 @@ def pack(run_dir: Path, output: Path, *, max_steps: int | None, precision: str, 
     told = [] if fresh else checkpoints.restore_latest()
     for line in told:
         log(line)
-    draws = redraw(model, config.seed) if fresh else {}
+    redrawn = redraw(model, config.seed) if fresh else {}
     first, end = int(model.step.numpy()), config.length(batches.epoch_images).steps
     if first >= end:
         raise UserError(f"--run_dir={run_dir}: at step {first} of {end}; give a larger --max_steps")
@@ -229,16 +285,10 @@ def pack(run_dir: Path, output: Path, *, max_steps: int | None, precision: str, 
         *(batches.size_a.height, batches.size_a.width, config.batch_size),
         *(config.block_count, config.base_filters, run.precision, config.pool_size),
     )
-    images = [
-        tf.zeros([settings.batch, settings.height, settings.width, config.channels_of(domain)])
-        for domain in "ab"
-    ]
-    program, handles = exported_step.lower(
-        lambda a, b: values_of(model, model.train_step((a, b))), *images
-    )
+    channels = [config.channels_of(domain) for domain in "ab"]
+    program, order = lowered_step(model, config.batch_size, batches.size_a, channels)
+    draws = draws_of(model, config.batch_size, first, end)
     state = state_of(model)
-    names = {id(variable.handle): name for name, variable in state.items()}
-    order = [names[id(handle)] for handle in handles]
     tables = windows_of(batches, first, end)
     pictures = [
         pictures_of(pixels, table)
@@ -246,7 +296,8 @@ def pack(run_dir: Path, output: Path, *, max_steps: int | None, precision: str, 
     ]
     about = {
         "state": order,
-        "drawn": draws,
+        "drawn": redrawn,
+        "draws": list(draws),
         "first_step": first,
         "fresh": fresh,
         "reported": model.reported,
@@ -255,10 +306,10 @@ def pack(run_dir: Path, output: Path, *, max_steps: int | None, precision: str, 
         "precision": run.precision,
         "unlike_pytorch": unlike_pytorch(config),
     }
-    arrays = {f"state/{name}": state[name].numpy() for name in order if name not in draws}
+    arrays = {f"state/{name}": state[name].numpy() for name in order if name not in redrawn}
     for domain, shown, table in zip("ab", pictures, tables, strict=True):
         arrays |= {f"pictures_{domain}": shown, f"windows_{domain}": table}
-    exported_step.write(output, settings, program, about=about, **arrays)
+    exported_step.write(output, settings, program, about=about, **arrays, **draws)
     size = output.stat().st_size / 2**20
     log(
         f"{output}: {size:.1f} MiB; steps {first} to {end} of {settings}, "
@@ -301,9 +352,7 @@ def unpack(run_dir: Path, trained_dir: Path) -> None:
             networks = (model.networks | averages).items()
             parts = {name: variables(network) for name, network in networks}
             checkpoint = tf.train.Checkpoint(**parts, step=model.step.value)
-            place = CheckpointFiles(
-                checkpoint, run_dir / DIRECTORY, keep=config.keep_checkpoints
-            )
+            place = CheckpointFiles(checkpoint, run_dir / DIRECTORY, keep=config.keep_checkpoints)
             place.save(last)
             log(
                 f"--bring={bring}: step {last} has no optimizers and pools: translate, evaluate, "

@@ -41,11 +41,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Program:
-    """A lowered function of pictures and state.
+    """A lowered function of what a step is given and of the state.
 
     Attributes:
-        inputs: types of its inputs in StableHLO's words, such as "4x64x64x3xf32": first the
-            pictures, then the state.
+        inputs: types of its inputs in StableHLO's words, such as "4x64x64x3xf32": first what a step
+            is given, then the state.
         outputs: types of its outputs.
         updates: by input, the output that is its next value.
         module: StableHLO's portable artifact.
@@ -81,12 +81,12 @@ def without_mhlo(text: str) -> str:
     return re.sub(copies, r"stablehlo.reshape \1 : (\2) -> \2", text)
 
 
-def lower(step: Callable[..., Any], *pictures: Any) -> tuple[Program, list[Any]]:
+def lower(step: Callable[..., Any], *given: Any) -> tuple[Program, list[Any]]:
     """A TensorFlow function that reads and assigns variables, as a function of their values.
 
     Args:
-        step: called with tensors like `pictures`; returns one tensor.
-        pictures: tensors; their values do not matter.
+        step: called with tensors like `given`; returns one tensor.
+        given: tensors; their values do not matter.
 
     Returns:
         The program, and the resource handles of the variables in the order of its state.
@@ -95,11 +95,11 @@ def lower(step: Callable[..., Any], *pictures: Any) -> tuple[Program, list[Any]]
     from tensorflow.compiler.mlir.stablehlo import stablehlo
 
     compiled = tf.function(step, jit_compile=True, autograph=False)
-    handles = compiled.get_concrete_function(*pictures).captured_inputs
-    text = compiled.experimental_get_compiler_ir(*pictures)(stage="stablehlo")
+    handles = compiled.get_concrete_function(*given).captured_inputs
+    text = compiled.experimental_get_compiler_ir(*given)(stage="stablehlo")
     text = text.decode() if isinstance(text, bytes) else text
     inputs, outputs, updates = signature(text)
-    assert len(inputs) == len(pictures) + len(handles), "the step captures more than variables"
+    assert len(inputs) == len(given) + len(handles), "the step captures more than variables"
     assert len(outputs) == len(updates) + 1, "the step returns more than one tensor"
     module = stablehlo.serialize_portable_artifact_str(
         without_mhlo(text), stablehlo.get_current_version()
@@ -165,8 +165,8 @@ Step = Callable[[Sequence[Any], Sequence[Any]], tuple[Any, list[Any]]]
 
 
 def loaded(program: Program) -> Step:
-    """The program for use inside a function that JAX compiles: (pictures, state) -> (what the step
-    returns, the next state).
+    """The program for use inside a function that JAX compiles: (what a step is given, state) ->
+    (what it returns, the next state).
     """
     import jax
     import jax.numpy as jnp
@@ -186,9 +186,9 @@ def loaded(program: Program) -> Step:
     )
     (returned,) = set(range(len(outputs))) - set(program.updates.values())
 
-    def step(pictures: Sequence[Any], state: Sequence[Any]) -> tuple[Any, list[Any]]:
-        made = exported.call(*pictures, *state)
-        first = len(pictures)
+    def step(given: Sequence[Any], state: Sequence[Any]) -> tuple[Any, list[Any]]:
+        made = exported.call(*given, *state)
+        first = len(given)
         following = [
             made[program.updates[first + index]] if first + index in program.updates else value
             for index, value in enumerate(state)

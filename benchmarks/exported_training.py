@@ -54,7 +54,7 @@ def cut(pictures: Any, windows: Any, height: int, width: int) -> Any:
 
 def drawn(seed: int, shape: tuple[int, ...], mean: float, deviation: float) -> np.ndarray:
     """Normal numbers in float32, from NumPy's frozen generator: the same everywhere."""
-    numbers = np.random.RandomState(seed).standard_normal(shape)  # noqa: NPY002 - the frozen one
+    numbers = np.random.RandomState(seed).standard_normal(shape)
     return (mean + deviation * numbers).astype(np.float32)
 
 
@@ -69,9 +69,7 @@ def brought_bytes(package: Package, bring: str) -> int:
     """The size of what comes back."""
     total = 0
     first = len(package.program.inputs) - len(package.about["state"])
-    for name, described in zip(
-        package.about["state"], package.program.inputs[first:], strict=True
-    ):
+    for name, described in zip(package.about["state"], package.program.inputs[first:], strict=True):
         shape, kind = shape_and_type(described)
         if is_brought(name, bring):
             size = 2 if bring == HALF and kind == np.float32 else kind.itemsize
@@ -124,21 +122,19 @@ def train(path: Path, output_dir: Path, *, bring: str, minutes: float, every: in
     step = loaded(package.program)
     levels = jnp.asarray(np.arange(256, dtype=np.float32) / 127.5 - 1)
 
-    def advance(state: list[Any], number: Any, data: list[tuple[Any, Any]]) -> Any:
-        windows = [(pictures, table[number]) for pictures, table in data]
+    def advance(state: list[Any], number: Any, data: dict[str, Any]) -> Any:
+        windows = [(data[f"pictures_{d}"], data[f"windows_{d}"][number]) for d in "ab"]
         shown = [levels[cut(*each, settings.height, settings.width)] for each in windows]
-        return step(shown, state)
+        return step([*shown, *(data[name][number] for name in about["draws"])], state)
 
-    data = [
-        (jnp.asarray(package.arrays[f"pictures_{d}"]), jnp.asarray(package.arrays[f"windows_{d}"]))
-        for d in "ab"
-    ]
+    names = [f"{what}_{domain}" for what in ("pictures", "windows") for domain in "ab"]
+    data = {name: jnp.asarray(package.arrays[name]) for name in (*names, *about["draws"])}
     state = [jax.device_put(value) for value in start_state(package)]
     started = time.perf_counter()
     compiled = jax.jit(advance, donate_argnums=0).lower(state, np.int32(0), data).compile()
     compiled_seconds = time.perf_counter() - started
 
-    total, done, started = len(data[0][1]), 0, time.perf_counter()
+    total, done, started = len(data["windows_a"]), 0, time.perf_counter()
     values: list[np.ndarray] = []
     seconds: list[float] = []
     while done < total and not (minutes and time.perf_counter() - started > 60 * minutes):
@@ -218,4 +214,6 @@ def joined(directory: Path) -> Mapping[str, np.ndarray]:
         return dict(np.load(io.BytesIO(b"".join(part.read_bytes() for part in parts))))
     except Exception as error:  # a part in the middle or at the end is missing
         reason = str(error).splitlines()[0]
-        raise SystemExit(f"{directory}: {_PART}* are damaged or not all there ({reason})") from error
+        raise SystemExit(
+            f"{directory}: {_PART}* are damaged or not all there ({reason})"
+        ) from error

@@ -25,8 +25,8 @@ and where the run is, its checkpoint of that step is made, for `translate`, `eva
 
     python -m benchmarks.stablehlo unpack --run_dir=runs/mine --trained=trained
 
-Order, crops and mirroring of the pictures and the draws of the pools follow from (seed, step), as in
-TensorFlow (tests/test_stablehlo.py). PyTorch runs the step eagerly, under bfloat16 autocast, and
+Order, crops and mirroring of the pictures and the draws of the pools follow from (seed, step), as
+in TensorFlow (tests/test_stablehlo.py). PyTorch runs the step eagerly, under bfloat16 autocast, and
 compiled, each in a separate process, since JAX and PyTorch would otherwise share the memory. The
 share of the peak is the rate of the convolutions' operations (floating_operations.py), divided by
 the best rate of bfloat16 matrix products that PyTorch reached in this run; memory is as reported by
@@ -131,7 +131,12 @@ def run_torch(settings: Settings, steps: int, *, autocast: bool, compiled: bool)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
     device = "cuda" if on_gpu else "cpu"
-    options = {"pool_size": settings.pool, "autocast": autocast, "channels_last": autocast, "device": device}
+    options = {
+        "pool_size": settings.pool,
+        "autocast": autocast,
+        "channels_last": autocast,
+        "device": device,
+    }
     model = TorchCycleGAN(settings.blocks, settings.filters, **options)
     if compiled:
         for network in model.networks.values():
@@ -324,7 +329,9 @@ def main() -> None:
     elif given.mode in ("run", "train"):
         own = {OURS: []} if given.mode == "run" else {TRAINED: _training_flags(given)}
         others = {} if given.nocompare else {PEAK: [], **{name: [] for name in TORCH}}
-        run_all({**own, **others}, given.steps, getattr(given, "rounds", 1), given.step, given.output)
+        run_all(
+            {**own, **others}, given.steps, getattr(given, "rounds", 1), given.step, given.output
+        )
     else:
         from tfcyclegan.errors import RunError, UserError
         from tfcyclegan.system import tensorflow_setup
