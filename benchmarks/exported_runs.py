@@ -72,7 +72,7 @@ def lowered_step(
     """A model's step, and the names of its state in the order of the program.
 
     It is given pictures of a and b and, with pools, their draws: XLA makes other floats of the same
-    random bits than TensorFlow's own kernels (findings/xla_stateless_uniform.sh).
+    random bits than TensorFlow's own kernels (findings/tf_stateless_floats_under_xla.sh).
     """
     given = [tf.zeros([batch, size.height, size.width, count]) for count in channels]
     if model.pool_size:
