@@ -13,7 +13,6 @@ from tfcyclegan import cli, pages
 from tfcyclegan.training import run_page, strips, whole_pictures
 from tfcyclegan.training.trainer import train
 
-
 COLUMNS = ["real", "translated", "cycled", "identity"]
 
 
