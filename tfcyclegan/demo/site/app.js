@@ -229,6 +229,7 @@ function stopFilm() {
   turn++;
   $("video").removeAttribute("src");
   $("video").srcObject = null;
+  $("video").load(); // lets go of what it held
   $("camera").textContent = "Camera";
 }
 
