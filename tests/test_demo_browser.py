@@ -27,6 +27,7 @@ from tfcyclegan.data import images
 from tfcyclegan.demo.web_server import open_server
 from tfcyclegan.exporting import tflite
 from tfcyclegan.exporting.exporter import export
+from tfcyclegan.training import whole_pictures
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.training.trainer import train
@@ -34,6 +35,7 @@ from tfcyclegan.training.trainer import train
 pytestmark = pytest.mark.browser
 
 SIDE = 32
+WHOLE = np.random.default_rng(9).integers(0, 256, (SIDE, 3 * SIDE, 3), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,7 @@ def models(tiles, tmp_path_factory) -> list[Path]:
     place = tmp_path_factory.mktemp("trained")
     train(config(tiles, place / "run", max_steps=4, upsampling="resize"))
     run = read_run(place / "run")
+    whole_pictures.write(run.directory, "region", "ab", {"input": WHOLE}, checkpoint="latest")
     version = export(run, "latest", "ab", place / "exported", None)
     bare = place / "back.tflite"
     bare.write_bytes(
@@ -242,7 +245,8 @@ def test_the_direction_can_be_switched(open_page, models, site):
         "back",
     ) and "satellite → map" in page.title()
     assert page.locator("#samples button").count() == len(first["samples"]) > 1
-    assert "satellite2map, test pictures" in page.inner_text("#about")
+    assert "satellite2map, a whole picture and test pictures" in page.inner_text("#about")
+    assert np.array_equal(canvas(page, "input"), WHOLE[:, SIDE : 2 * SIDE])
     assert page.get_attribute("#samples button >> nth=0", "aria-pressed") == "true", (
         "the first sample is shown at once"
     )

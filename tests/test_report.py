@@ -138,7 +138,7 @@ def test_translated_pictures_come_whole_into_the_report(run_dir, tmp_path, capsy
     shown = {picture.name: picture for picture in whole_pictures.read(run_dir)}
     assert shown["one"].columns == ["input", "translated"]
     assert shown["two"].columns == ["input", "translated", "truth"]
-    cells = shown["two"].cells
+    cells = shown["two"].tiles
     for column, path in zip(shown["two"].columns, (inputs, tmp_path / "out", truths), strict=True):
         expected = np.asarray(Image.open(path / "two.png"))
         np.testing.assert_array_equal(pixels_in(cells[column]), expected)

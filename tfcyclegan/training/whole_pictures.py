@@ -39,15 +39,17 @@ class WholePicture:
     content: bytes
 
     @property
-    def cells(self) -> dict[str, pages.Picture]:
-        """Its pictures by column."""
+    def cells(self) -> dict[str, bytes]:
+        """Its pictures by column, each as PNG."""
         with Image.open(io.BytesIO(self.content)) as image:
             pixels = np.asarray(image.convert("RGB"))
         cut = columns_of(pixels, len(self.columns)) or [pixels]
-        return {
-            name: pages.picture(png_bytes(cell))
-            for name, cell in zip(self.columns, cut, strict=False)
-        }
+        return {name: png_bytes(cell) for name, cell in zip(self.columns, cut, strict=False)}
+
+    @property
+    def tiles(self) -> dict[str, pages.Picture]:
+        """Likewise for a page."""
+        return {name: pages.picture(png) for name, png in self.cells.items()}
 
 
 def write(
