@@ -5,10 +5,13 @@ demo's page, for the tests marked `browser`.
 import base64
 import io
 import shutil
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from tfcyclegan.data import images
+from tfcyclegan.exporting import tflite
 from tfcyclegan.system.downloads import cached, from_npm, npm_members
 
 CHROMIUM = (
@@ -29,6 +32,9 @@ SWITCHES = [
         "--use-fake-ui-for-media-stream",
     ),
 ]
+
+SIDE = 32
+"""Side of the pictures that the demo's models of these tests take."""
 
 AXE = from_npm(
     "axe-core@4.14.1",
@@ -67,3 +73,21 @@ def canvas(page, name: str) -> np.ndarray:
 
 def canvas_of(url: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+
+
+def png(pixels: np.ndarray) -> dict:
+    return upload("picture.png", "image/png", images.encode_png(pixels))
+
+
+def noise(height: int = SIDE, width: int = SIDE, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def expected(model: Path, pixels: np.ndarray) -> np.ndarray:
+    return images.to_uint8(tflite.run(model.read_bytes(), images.to_float(pixels)[np.newaxis])[0])
+
+
+def assert_translated(page, model: Path, pixels: np.ndarray) -> None:
+    assert np.array_equal(canvas(page, "input"), pixels)
+    output, wanted = canvas(page, "output"), expected(model, pixels)
+    assert wanted.std() > 1 and np.abs(output.astype(int) - wanted).max() <= 2
