@@ -81,6 +81,8 @@ def run(config: TranslateConfig) -> None:
 
     if config.temporal_ema and not is_video(Path(config.input)):
         raise UserError("--temporal_ema: requires a video as --input")
+    if config.frozen_statistics and not is_video(Path(config.input)):
+        raise UserError("--frozen_statistics: requires a video as --input")
     scale = None
     direction = config.direction or only_direction(trained)
     if trained is not None:
@@ -210,6 +212,7 @@ def _translate_video(
         Path(config.output),
         scale=scale,
         temporal_ema=config.temporal_ema,
+        frozen_statistics=config.frozen_statistics,
     )
 
 

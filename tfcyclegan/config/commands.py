@@ -111,6 +111,11 @@ class TranslateConfig(MeasuredOptions):
         minimum=0,
         maximum=0.95,
     )
+    frozen_statistics: bool = option(
+        False,
+        "for a video: normalises all frames by the mean statistics of 16 of them, where each is by "
+        "its own, which flickers when what is in view changes; of a --run_dir with instance norm",
+    )
     output: str = option(
         "",
         "folder for the translated PNGs, or for files of measurements, which keep the names of the "

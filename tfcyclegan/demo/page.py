@@ -1,7 +1,8 @@
 """Writes the demo as a folder of static files: the page of site/, the models, their samples and
 LiteRT.js.
 
-index.html app.js engine.js pictures.js worker.js style.css    as in site/
+index.html app.js engine.js pictures.js pace.js worker.js style.css    as in site/
+app.webmanifest icon.svg kept.js offline.js    likewise: the page as an app, also without a network
 demo.json       the models, for app.js
 models/  samples/  litert/
 """
@@ -24,8 +25,14 @@ SITE = Path(__file__).parent / "site"
 Shown = list[tuple[DemoModel, Samples]]
 
 
-def write_page(shown: Shown, directory: Path) -> None:
-    """Writes the page into the existing `directory`."""
+def write_page(shown: Shown, directory: Path, *, offline: bool = False) -> None:
+    """Writes the page into the existing `directory`.
+
+    Args:
+        shown: the models and their samples.
+        directory: where to.
+        offline: whether browsers keep the page, for use without a network.
+    """
     shutil.copytree(SITE, directory, dirs_exist_ok=True)
     litert_js.unpack(directory / "litert")
     described = [
@@ -34,7 +41,12 @@ def write_page(shown: Shown, directory: Path) -> None:
     ]
     files.write_json(
         directory / DESCRIPTION,
-        {"tfcyclegan": __version__, "litert_js": litert_js.VERSION, "models": described},
+        {
+            "tfcyclegan": __version__,
+            "litert_js": litert_js.VERSION,
+            "offline": offline,
+            "models": described,
+        },
     )
 
 
@@ -74,7 +86,7 @@ def export_page(shown: Shown, output: Path) -> None:
     ):
         raise UserError(f"--export={output}: holds other files; choose another folder")
     with files.atomic_directory(output) as temporary:
-        write_page(shown, temporary)
+        write_page(shown, temporary, offline=True)
     log(
         f"exported to {output}: put the folder on any web host, or try it with python -m "
         f"http.server --directory {output}"

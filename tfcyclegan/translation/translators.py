@@ -178,9 +178,10 @@ class Translator:
         and cropped back.
         """
         height, width = batch.shape[1:3]
-        return np.asarray(self.function(self._padded(batch)), np.float32)[:, :height, :width]
+        return np.asarray(self.function(self.padded(batch)), np.float32)[:, :height, :width]
 
-    def _padded(self, batch: np.ndarray) -> np.ndarray:
+    def padded(self, batch: np.ndarray) -> np.ndarray:
+        """The batch [B, H, W, C], mirrored at its ends to a size that the network accepts."""
         height, width = batch.shape[1:3]
         padded_sides = [padded_side(side, self.size_multiple) for side in (height, width)]
         padding = [(0, 0), (0, padded_sides[0] - height), (0, padded_sides[1] - width), (0, 0)]

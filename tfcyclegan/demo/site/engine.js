@@ -26,6 +26,11 @@ export class Engine {
     return this.#ask("translate", { pixels });
   }
 
+  // The addresses of what LiteRT.js was loaded from.
+  async loaded() {
+    return (await this.#ask("loaded")).files;
+  }
+
   async #load(model, told) {
     const bytes = await this.#bytes(model, told);
     this.#backends ??= await possibleBackends();

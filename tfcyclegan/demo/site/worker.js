@@ -83,6 +83,7 @@ const ACTIONS = {
     await compile(bytes);
     return {};
   },
+  loaded: async () => ({ files: performance.getEntriesByType("resource").map((entry) => entry.name) }),
   translate: async ({ pixels }) => {
     const began = performance.now();
     return { pixels: await translate(pixels), milliseconds: performance.now() - began };
