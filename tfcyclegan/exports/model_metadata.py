@@ -14,6 +14,9 @@ from tfcyclegan.system import files
 from tfcyclegan.translation.value_pair import ValuePair
 
 METADATA = "metadata.json"
+WITH_LATENTS = "with_latents.tflite"
+"""The TFLite file that takes latents beside pictures; all others give the answer of the zero latent.
+"""
 FILES = (".tflite", *SUFFIXES)
 FOLDERS = ("rejected", *RUNTIMES)
 UNKNOWN = f"domains unknown: no {METADATA} beside it names them"
