@@ -219,8 +219,8 @@ def run(config: Config) -> None:
     )
     prepare.run(request, Path(config.output_dir).expanduser())
     log(
-        f"next: tfcyclegan train --flagfile=configs/emoji.cfg --data_dir={config.output_dir}"
-        + " --method=pix2pix --run_dir=runs/emoji_pairs" * config.pairs
+        f"next: tfcyclegan train --flagfile=configs/emoji{'_pairs' * config.pairs}.cfg "
+        f"--data_dir={config.output_dir}"
     )
 
 

@@ -15,8 +15,7 @@ from tfcyclegan.translation.value_pair import ValuePair
 
 METADATA = "metadata.json"
 WITH_LATENTS = "with_latents.tflite"
-"""The TFLite file that takes latents beside pictures; all others give the answer of the zero latent.
-"""
+"""The TFLite file that takes latents beside pictures; the others give the zero latent's answer."""
 FILES = (".tflite", *SUFFIXES)
 FOLDERS = ("rejected", *RUNTIMES)
 UNKNOWN = f"domains unknown: no {METADATA} beside it names them"

@@ -128,7 +128,8 @@ class ResnetGenerator(Generator):
             raise UserError(f"upsampling {upsampling!r}: antialias_up replaces it")
         if input_skip and in_channels != out_channels:
             raise UserError(
-                f"input_skip: needs as many channels out as in, not {out_channels} and {in_channels}"
+                f"input_skip: needs as many channels out as in, not {out_channels} and "
+                f"{in_channels}"
             )
         weights = weight_initializers(init, init_gain, seed)
         kind = self.dtype_policy
