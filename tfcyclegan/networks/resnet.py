@@ -172,7 +172,7 @@ class ResnetGenerator(Generator):
             in_channels, width, 7, padding=3, padding_mode="reflect", use_bias=bias
         )
         self.stem_norm = normalization(width)
-        halving = {"padding": 1, "padding_mode": padding_mode, "use_bias": bias}
+        halving: dict[str, Any] = {"padding": 1, "padding_mode": padding_mode, "use_bias": bias}
         halving["stride"] = 1 if antialias else 2
         self.down = [convolution(width * f, width * f * 2, 3, **halving) for f in (1, 2)]
         self.down_norms = [normalization(width * f * 2) for f in (1, 2)]
