@@ -1,5 +1,6 @@
 """`tfcyclegan evaluate`."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ EXAMPLES = """
 
 def run(config: EvaluateConfig) -> Path:
     from tfcyclegan.data.source import check_places
+    from tfcyclegan.engines import open_engine
     from tfcyclegan.training.runs import read_run
 
     trained = read_run(Path(config.run_dir)) if config.run_dir else None
@@ -43,9 +45,11 @@ def run(config: EvaluateConfig) -> Path:
     directions = ("ab", "ba") if config.direction == "both" else (config.direction,)
     if trained is not None:
         _check_directions(trained, directions)
+    engine = open_engine(config)
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.pairs import read_pairs
+    from tfcyclegan.data.shards import WORK
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder
     from tfcyclegan.evaluation.task import Task
     from tfcyclegan.measures.evaluation_set import Tools
@@ -71,8 +75,10 @@ def run(config: EvaluateConfig) -> Path:
         else trained.directory / "evaluation"
     )
     shown = config.display if trained is None else _shown(config, trained)
+    if engine is not None:  # left by a run that was killed
+        shutil.rmtree(output / WORK, ignore_errors=True)
     tasks = [
-        Task(domains, config.split, direction, output, pairs, shown, regions)
+        Task(domains, config.split, direction, output, pairs, shown, regions, engine)
         for direction in directions
     ]
     if trained is None:

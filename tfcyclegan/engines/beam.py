@@ -32,9 +32,7 @@ class Beam:
         except (ValueError, SystemExit) as error:  # its parser exits
             raise UserError(f"{given}: Beam does not accept them ({error})") from error
         if strange:
-            raise UserError(
-                f"{given}: {strange[0]!r} is not a flag; write each as --name=value"
-            )
+            raise UserError(f"{given}: {strange[0]!r} is not a flag; write each as --name=value")
         named = any(word.partition("=")[0] == "--runner" for word in parsed)
         return Beam((*([] if named else [LOCAL_RUNNER]), *parsed))
 

@@ -97,6 +97,8 @@ def results(
         return [_result(engine, place, number) for number in range(len(items))]
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # if nothing else is there
 
 
 def _work(place: str, number: int) -> None:

@@ -8,6 +8,7 @@ from tfcyclegan.data.display import displays_of
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.values import Values
+from tfcyclegan.engines import Engine
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.sides import Side
 from tfcyclegan.measures.partners import AUTO, Pairs
@@ -26,6 +27,7 @@ class Task:
             `find_partners`.
         shown: how measurements are displayed, see `displays_of`.
         regions: folder with maps of region ids, to score measurements by region as well, or None.
+        engine: whose workers translate and score; None does both here.
     """
 
     domains: Domains
@@ -35,6 +37,7 @@ class Task:
     pairs: Pairs = AUTO
     shown: Mapping[str, str] = field(default_factory=dict)
     regions: Path | None = None
+    engine: Engine | None = None
 
     @property
     def split(self) -> Split:
