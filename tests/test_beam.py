@@ -12,6 +12,7 @@ import pytest
 from data_prep import folders, prepare
 from tests.test_prepare import config, root  # noqa: F401 - root is a fixture
 from tfcyclegan.data import shards
+from tfcyclegan.engines.beam import Beam
 from tfcyclegan.errors import RunError, UserError
 
 needs_beam = pytest.mark.skipif(
@@ -108,3 +109,11 @@ def test_without_beam_its_flag_is_refused(root, monkeypatch):  # noqa: F811
 def test_flags_that_beam_does_not_take(root, flags):  # noqa: F811
     with pytest.raises(UserError, match=r"^--beam_flags="):
         folders.run(config(root, beam_flags=flags))
+
+
+@needs_beam
+def test_flags_that_are_left_out():
+    assert Beam.of("").flags == ("--runner=FnApiRunner",)
+    dask = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
+    assert Beam.of(dask).flags == (dask, "--dask_partition_size=1")
+    assert Beam.of(f"{dask} --dask_npartitions=4").flags == (dask, "--dask_npartitions=4")

@@ -171,22 +171,22 @@ def test_two_workers_of_which_one_is_killed(
 
         source, splits, log = open_source(data), ["train", "val"], tmp_path / "log"
         here = slow_negatives(tmp_path / "other", 0)
-        translate_data(here, source, splits, tmp_path / "here", scale=None)
+        translate_data(here, source, splits, tmp_path / "local", scale=None)
         killed = []
 
         def kill_the_first() -> None:
-            until(lambda: list((tmp_path / "there").glob("*.tfrecord*")))
+            until(lambda: list((tmp_path / "shared").glob("*.tfrecord*")))
             killed.append(int(log.read_text().split()[1]))
             kill_worker(killed[0])
 
         killer = threading.Thread(target=kill_the_first, daemon=True)
         killer.start()
         elsewhere = Elsewhere(engine, functools.partial(slow_negatives, log, 0.5))
-        translate_data(here, source, splits, tmp_path / "there", scale=None, elsewhere=elsewhere)
+        translate_data(here, source, splits, tmp_path / "shared", scale=None, elsewhere=elsewhere)
         killer.join()
-    assert contents(tmp_path / "there") == contents(tmp_path / "here")
-    assert len(contents(tmp_path / "there")) == 16
-    assert manifest_of(tmp_path / "there") == manifest_of(tmp_path / "here")
+    assert contents(tmp_path / "shared") == contents(tmp_path / "local")
+    assert len(contents(tmp_path / "shared")) == 16
+    assert manifest_of(tmp_path / "shared") == manifest_of(tmp_path / "local")
     opened = log.read_text().split()[1::2]
     assert killed and len(opened) == len(set(opened)) >= 2, "once a worker"
     assert not Path(f"/proc/{killed[0]}").exists()

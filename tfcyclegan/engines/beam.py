@@ -9,6 +9,8 @@ from tfcyclegan.errors import UserError
 
 LOCAL_RUNNER = "--runner=FnApiRunner"
 """Of flags that name no runner: Beam's default would first look for a program to download."""
+DASK_PARTS = "--dask_partition_size=1"
+"""Of flags that name Dask and no size: its default of 128 gives one worker all shards."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,14 @@ class Beam:
             raise UserError(f"{given}: Beam does not accept them ({error})") from error
         if strange:
             raise UserError(f"{given}: {strange[0]!r} is not a flag; write each as --name=value")
-        named = any(word.partition("=")[0] == "--runner" for word in parsed)
-        return Beam((*([] if named else [LOCAL_RUNNER]), *parsed))
+        values = {name: value for name, _, value in (word.partition("=") for word in parsed)}
+        if "--runner" not in values:
+            parsed.append(LOCAL_RUNNER)
+        elif values["--runner"].endswith("DaskRunner") and not (
+            {"--dask_partition_size", "--dask_npartitions"} & values.keys()
+        ):
+            parsed.append(DASK_PARTS)
+        return Beam(tuple(parsed))
 
     def run(self, work: Callable[[int], None], numbers: Sequence[int]) -> None:
         """See `Engine`. A single branch, since the runner on Dask runs only the last one."""
