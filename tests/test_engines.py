@@ -30,7 +30,7 @@ def test_an_item_is_done_once_and_results_are_in_order(tmp_path):
     assert found == [9, 1, 4] and sorted(finished) == [1, 2, 3]
     made, *items = (tmp_path / "log").read_text().splitlines()
     assert made.startswith("made") and items == ["item 2", "item 1", "item 3"]
-    assert not (tmp_path / "job").exists()
+    assert not list((tmp_path / "job").iterdir())
 
 
 def test_an_error_of_an_item_is_that_of_the_job_and_ends_it(tmp_path):

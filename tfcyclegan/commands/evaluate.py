@@ -1,6 +1,6 @@
 """`tfcyclegan evaluate`."""
 
-import shutil
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ EXAMPLES = """
 
 def run(config: EvaluateConfig) -> Path:
     from tfcyclegan.data.source import check_places
-    from tfcyclegan.engines import open_engine
+    from tfcyclegan.engines import open_engine, working_in
     from tfcyclegan.training.runs import read_run
 
     trained = read_run(Path(config.run_dir)) if config.run_dir else None
@@ -49,7 +49,6 @@ def run(config: EvaluateConfig) -> Path:
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.pairs import read_pairs
-    from tfcyclegan.data.shards import WORK
     from tfcyclegan.evaluation.scoring import evaluate, evaluate_folder
     from tfcyclegan.evaluation.task import Task
     from tfcyclegan.measures.evaluation_set import Tools
@@ -75,22 +74,21 @@ def run(config: EvaluateConfig) -> Path:
         else trained.directory / "evaluation"
     )
     shown = config.display if trained is None else _shown(config, trained)
-    if engine is not None:  # left by a run that was killed
-        shutil.rmtree(output / WORK, ignore_errors=True)
     tasks = [
         Task(domains, config.split, direction, output, pairs, shown, regions, engine)
         for direction in directions
     ]
-    if trained is None:
-        evaluate_folder(
-            Path(config.translations),
-            tasks[0],
-            suffix=config.translations_suffix,
-            channels=config.translations_channels,
-            tools=tools,
-        )
-        return output
-    evaluate(trained, config.checkpoint, tasks, tools)
+    with working_in(tasks[0].work) if engine else contextlib.nullcontext():
+        if trained is None:
+            evaluate_folder(
+                Path(config.translations),
+                tasks[0],
+                suffix=config.translations_suffix,
+                channels=config.translations_channels,
+                tools=tools,
+            )
+            return output
+        evaluate(trained, config.checkpoint, tasks, tools)
     log(
         f"next: tfcyclegan export --run_dir={config.run_dir} "
         f"--output=saved_models/{trained.directory.resolve().name}"

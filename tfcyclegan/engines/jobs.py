@@ -97,8 +97,6 @@ def results(
         return [_result(engine, place, number) for number in range(len(items))]
     finally:
         shutil.rmtree(place, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # if nothing else is there
 
 
 def _work(place: str, number: int) -> None:
@@ -187,6 +185,18 @@ def _numbers(place: Path) -> set[int]:
         for path in place.iterdir()
         if path.suffix == ".result" and path.stem.isdigit()
     }
+
+
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Makes a folder for jobs, empty, and removes it at the end; the one around it is locked."""
+    with files.exclusive_lock(folder.parent):
+        shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
+        folder.mkdir()
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def require(package: str, flag: str, name: str, extra: str) -> None:

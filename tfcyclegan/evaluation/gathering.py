@@ -84,7 +84,7 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
             "another scale"
         )
         shutil.rmtree(folder)
-    spool = Spool(task.output, shared=task.engine is not None)
+    spool = task.spool()
     inputs = sides[direction[0]].load(split, spool)
     elsewhere = of_run(task.engine, run, checkpoint, direction) if task.engine else None
     if of_measurements:
@@ -95,7 +95,7 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
         translate_split_elsewhere(translators, split, folder, scale, elsewhere)
     else:
         translate_split(translators, split.source, split.name, folder, scale=scale)
-    own = read_translations(folder, list(inputs))
+    own = read_translations(folder.absolute(), list(inputs))
     chosen_on = [
         found
         for domain in direction
@@ -154,7 +154,7 @@ def gather_folder(
     Raises:
         UserError: the split does not exist, or the folder has no translations of it.
     """
-    split, spool = task.split, Spool(task.output, shared=task.engine is not None)
+    split, spool = task.split, task.spool()
     source, target = task.direction[0], task.direction[1]
     task.check_regions()
     own: Pictures

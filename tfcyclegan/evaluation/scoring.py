@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from rich.table import Table as PrintedTable
 
-from tfcyclegan.data.shards import WORK
 from tfcyclegan.engines import Engine
 from tfcyclegan.evaluation import scores_page
 from tfcyclegan.evaluation.gathering import gather, gather_folder
@@ -148,8 +147,7 @@ def _score_all(
 ) -> dict[str, Any]:
     tools, domains = tools or Tools(), task.domains
     sections = [
-        score(dataclasses.replace(scored, tools=tools), task.engine, task.output / WORK)
-        for scored in sets
+        score(dataclasses.replace(scored, tools=tools), task.engine, task.work) for scored in sets
     ]
     results = [section["result"] for section in sections]
     measured = any(result.get("values") for result in results)

@@ -15,18 +15,22 @@ from tfcyclegan.measures.pictures import Named, Pictures
 
 
 class Spool:
-    """A temporary file, which is deleted with the last mapping that reads it.
+    """An unnamed temporary file, which is deleted with the last mapping that reads it.
 
     Args:
         folder: folder of the results, on whose disk the file is placed; it need not exist yet.
-        shared: whether other processes read it too. Otherwise it has no name.
+        shared: whether processes on other machines read it too. It then has a name, and whoever
+            made `folder` removes it.
     """
 
     def __init__(self, folder: Path, *, shared: bool = False):
         self.folder = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
         self._shared = shared
-        make = tempfile.NamedTemporaryFile if shared else tempfile.TemporaryFile
-        self._file: IO[bytes] = make(dir=self.folder, prefix=".spool-")
+        self._file: IO[bytes] = (  # open as long as it is read
+            tempfile.NamedTemporaryFile(dir=self.folder, delete=False)  # noqa: SIM115
+            if shared
+            else tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115
+        )
 
     def keep(self, arrays: Iterable[tuple[str, np.ndarray]]) -> Pictures:
         """Stores the arrays and returns them by name.
