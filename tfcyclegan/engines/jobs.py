@@ -93,7 +93,7 @@ def results(
                     f"{engine.name}: {lines[-1] if lines else type(error).__name__}; the same "
                     "command continues from what is finished"
                 ) from error
-        _raise_stored(place)
+        _raise_stored(place)  # before a result that is missing because of it
         return [_result(engine, place, number) for number in range(len(items))]
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -113,6 +113,8 @@ def _work(place: str, number: int) -> None:
         outcome = function(pickle.loads((folder / f"{number}.item").read_bytes())), None
     except (UserError, RunError) as error:
         outcome = None, error
+    if not folder.exists():  # another worker was quicker, and the job is over
+        return
     files.write_bytes(result, cloudpickle.dumps(outcome))
     if outcome[1] is not None:
         files.write_text(folder / _STOP, str(number))
@@ -137,9 +139,15 @@ def _made(place: str) -> Callable[[Any], Any]:
 def _raise_stored(place: Path) -> None:
     """Raises the error that ended the job, if one did."""
     if (place / _STOP).exists():
-        number = (place / _STOP).read_text()
-        _, error = pickle.loads((place / f"{number}.result").read_bytes())
+        _load(place / f"{(place / _STOP).read_text()}.result")
+
+
+def _load(path: Path) -> Any:
+    """A stored result; raises the error that is there instead."""
+    result, error = pickle.loads(path.read_bytes())
+    if error is not None:
         raise error
+    return result
 
 
 def _result(engine: Engine, place: Path, number: int) -> Any:
@@ -149,8 +157,7 @@ def _result(engine: Engine, place: Path, number: int) -> Any:
             f"{place.parent}: the workers of {engine.name} did not write there; it must be on a "
             "disk that all of them see under this name"
         )
-    result, _ = pickle.loads(path.read_bytes())
-    return result
+    return _load(path)
 
 
 @contextlib.contextmanager
