@@ -36,7 +36,7 @@ from tfcyclegan.translation.elsewhere import Elsewhere
 
 pytestmark = pytest.mark.slow
 HOST = "127.0.0.1"
-SECONDS = 180
+SECONDS = 900
 
 
 def free_port() -> int:

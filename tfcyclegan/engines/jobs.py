@@ -17,6 +17,7 @@ import contextlib
 import functools
 import importlib.util
 import pickle
+import re
 import shutil
 import threading
 import uuid
@@ -30,6 +31,7 @@ from tfcyclegan.system.tensorflow_setup import import_tensorflow
 
 _LOOK_EVERY_SECONDS = 1.0
 _JOB, _STOP = "job", "stop"
+_OF_JAVA = re.compile(r"at [\w.$/]+\(|\.\.\. \d+ more|Driver stacktrace:|: None")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -88,15 +90,21 @@ def results(
                 engine.run(functools.partial(_work, str(place)), range(len(items)))
             except Exception as error:  # each engine raises its own types
                 _raise_stored(place)
-                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
                 raise RunError(
-                    f"{engine.name}: {lines[-1] if lines else type(error).__name__}; the same "
-                    "command continues from what is finished"
+                    f"{engine.name}: {_reason(error)}; the same command continues from what is "
+                    "finished"
                 ) from error
         _raise_stored(place)  # before a result that is missing because of it
         return [_result(engine, place, number) for number in range(len(items))]
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    """The last line of an error's text that is not part of Java's stack."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not _OF_JAVA.match(line)]
+    return told[-1] if told else type(error).__name__
 
 
 def _work(place: str, number: int) -> None:
