@@ -50,9 +50,10 @@ MEASUREMENTS = [  # files of tfcyclegan/formats; HDF5 comes with TensorFlow, TIF
     "imagecodecs>=2026.1",  # compressed TIFF
 ]
 BENCH = [*PYTORCH, *ONNX, *OPENVINO]  # what benchmarks/inference.py runs beside ours
-# Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither SERVE nor
-# constraints.txt.
-BEAM = ["apache-beam>=2.76,<3"]  # data_prep --beam_flags
+# --engine=beam. Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither
+# SERVE nor constraints.txt.
+BEAM = ["apache-beam>=2.76,<3", "cloudpickle>=3"]
+SPARK = ["pyspark>=4,<5", "cloudpickle>=3"]  # --engine=spark; needs Java 17 or newer
 BROWSER = ["playwright>=1.60"]  # drives the Chromium that is installed; brings none of its own
 DOCUMENTATION = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"]  # make docs
 DEVELOPMENT = [
@@ -114,6 +115,7 @@ setup(
         "hub": HUB,
         "bench": BENCH,
         "beam": BEAM,
+        "spark": SPARK,
         "docs": DOCUMENTATION,
         "dev": DEVELOPMENT,
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "tfcyclegan"
 FLOORS = (
     ("errors", "__init__"),
     ("system", "config", "pages"),
-    ("flags", "data", "networks", "losses", "optimization", "measures"),
+    ("flags", "data", "networks", "losses", "optimization", "measures", "engines"),
     ("methods", "formats"),
     ("training",),
     ("translation", "exports", "segmentation", "interop"),

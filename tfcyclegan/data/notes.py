@@ -8,6 +8,7 @@ possible one, and for measurements `counted_values`, the numbers of all, invalid
 """
 
 import contextlib
+import fcntl
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -115,8 +116,9 @@ class Journal:
         every = list(notes)
         told = [sorted(conversions(every)), sorted(left_out(every)), largest, dict(tally or {})]
         if any(told) or picture in self._notes:
-            # a single write, which other threads cannot interleave
+            # a single write, which other threads cannot interleave, nor workers on other machines
             with open(self._path, "a", encoding="utf-8") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
                 stream.write(f"{json.dumps([picture, *told])}\n")
             self._notes[picture] = told
 
