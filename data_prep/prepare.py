@@ -27,7 +27,6 @@ import functools
 import json
 import os
 import re
-import shutil
 import sys
 import uuid
 import warnings
@@ -114,7 +113,7 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
                     f"{output_dir} and run the same command again"
                 )
     # left by a run that was killed right after writing its manifest
-    shutil.rmtree(output_dir / shards.WORK, ignore_errors=True)
+    files.remove(output_dir / shards.WORK, ignore_errors=True)
     log(f"{output_dir}: already complete: {manifest.counts(made)}")
 
 
@@ -230,7 +229,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
     files.write_json(
         output_dir / MANIFEST, {**made, **({TWINS: counted} if counted else {}), **request.remarks}
     )
-    shutil.rmtree(work)
+    files.remove(work)
     for line in manifest.summary(made, request.hints):
         log(f"{output_dir}: {line}")
 
@@ -263,8 +262,8 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
             left |= {f".{name}{files.TEMPORARY_SUFFIX}" for name in left}
             for entry in output_dir.iterdir():  # so that no name points outside the directory
                 if entry.name in left and not entry.is_dir():
-                    entry.unlink()
-            shutil.rmtree(output_dir / shards.WORK)
+                    files.remove(entry)
+            files.remove(output_dir / shards.WORK)
     else:
         strangers = [
             entry.name
@@ -277,7 +276,7 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
                 "choose another --output_dir"
             )
     files.write_json(path, claim)
-    (output_dir / QUARANTINE).unlink(missing_ok=True)
+    files.remove(output_dir / QUARANTINE)
 
 
 def _finished(output_dir: Path, shard: _Shard) -> dict[str, Any] | None:

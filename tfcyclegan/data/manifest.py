@@ -242,4 +242,4 @@ def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]
             "the directory and prepare again"
         )
     for name in TFDS_FILES:
-        os.replace(staging / name, output_dir / name)
+        files.into_place(staging / name, output_dir / name)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.system import places
 from tfcyclegan.system.progress import quantity
 
 CONVERSIONS, LEFT_OUT = "conversions", "left_out"
@@ -118,6 +119,7 @@ class Journal:
             # a single write, which other threads cannot interleave
             with open(self._path, "a", encoding="utf-8") as stream:
                 stream.write(f"{json.dumps([picture, *told])}\n")
+            places.grown(self._path)
             self._notes[picture] = told
 
     def counted(self, left_out: Mapping[str, int]) -> dict[str, Any]:

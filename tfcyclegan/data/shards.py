@@ -93,7 +93,7 @@ def finished(directory: Path, file: str) -> dict[str, Any] | None:
 
 def forget(directory: Path, file: str) -> None:
     """Marks a shard as not finished."""
-    _note_path(directory, file).unlink(missing_ok=True)
+    files.remove(_note_path(directory, file))
 
 
 def _note_path(directory: Path, file: str) -> Path:

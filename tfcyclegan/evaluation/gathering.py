@@ -3,7 +3,6 @@ the translations.
 """
 
 import dataclasses
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
             f"{folder}: replacing the translations there, which are by another checkpoint or at "
             "another scale"
         )
-        shutil.rmtree(folder)
+        files.remove(folder)
     spool = Spool(task.output)
     inputs = sides[direction[0]].load(split, spool)
     if of_measurements:

@@ -1,0 +1,508 @@
+"""A place on an object store and its copy on this disk.
+
+A store cannot rename, so the order of writing takes the place of the renames: objects appear under
+their final names in the order in which their files were finished here. A writer that is killed
+leaves on the store what it would have left on a disk a little earlier, and every part of the
+program continues from that. A folder that must appear at once has an object .NAME.partial beside it
+from before its first object until after its last; without those beside them, all folders are whole.
+
+A journal beside the copy says which version of each object the copy has. By it a command sees what
+has changed on the store, brings only that, and keeps what an earlier command could not send.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.system import files
+from tfcyclegan.system.progress import Progress, log, quantity
+
+_AT_ONCE = 8  # transfers, which mostly wait
+_GROWN_SECONDS = 10.0
+_EXTRAS = {"s3": "s3", "gs": "gcs"}
+_CREDENTIALS = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    "gs": "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS",
+}
+_REFUSED = ("Credential", "Permission", "Forbidden", "Unauthorized", "Authentication", "Token")
+_DISK = (28, 30, 122)  # ENOSPC, EROFS, EDQUOT: of this disk
+
+
+class _Changed(RunError):
+    """Another program writes to the place."""
+
+
+@dataclass(frozen=True)
+class _Copied:
+    """An object whose content the copy has, or had when it was sent.
+
+    Attributes:
+        version: changes with the object's content.
+        size, changed: of the file then, in bytes and in nanoseconds.
+    """
+
+    version: str
+    size: int
+    changed: int
+
+
+class Mirror:
+    """The copy of one place; brings what the store has. As long as it is open, other commands on
+    this machine use the copy as it is.
+
+    Args:
+        directory: the copy: `root`/SCHEME/BUCKET/KEY. It need not exist, or may be a file.
+        root: the folder of all copies.
+
+    Raises:
+        UserError, RunError: see `places.bring`.
+    """
+
+    def __init__(self, directory: Path, root: Path):
+        self.directory = directory
+        self._scheme, *parts = directory.relative_to(root).parts
+        self._base, self._key = root / self._scheme, "/".join(parts)
+        self.address = f"{self._scheme}://{self._key}"
+        if not parts:
+            raise UserError(f"{self.address}: names no bucket; write {self.address}BUCKET/FOLDER")
+        self._state = root / ".state" / files.sha256_of_bytes(self.address.encode())
+        self._journal = self._state / "journal.jsonl"
+        self._store = self._opened_store()
+        self._known: dict[str, _Copied | None] = {}  # None: its sending was begun
+        self._unfinished: set[str] = set()  # folders
+        self._noting, self._turns = threading.Lock(), collections.defaultdict(threading.Lock)
+        self._due: dict[Path, float] = {}
+        self._written = self._behind = False
+        with files.exclusive_lock(self._state, wait=True):
+            self._owner = open(self._state / "owner", "w", encoding="utf-8")  # noqa: SIM115
+            try:
+                self._open()
+            except BaseException:
+                self.close()
+                raise
+
+    def _open(self) -> None:
+        self._read_journal()
+        try:
+            fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._owns = True
+        except BlockingIOError:
+            self._owns = False
+            log(f"{self.address}: another command here uses it; its copy is used as it is")
+            return
+        lines = [_line(name, copied) for name, copied in self._known.items()]
+        files.write_text(self._journal, "".join(lines))
+        self._bring()
+
+    def close(self) -> None:
+        self._owner.close()
+
+    def _opened_store(self) -> Any:
+        import fsspec
+
+        try:
+            # listings would be answered from memory
+            return fsspec.filesystem(self._scheme, use_listings_cache=False)
+        except ImportError as error:
+            extra = _EXTRAS.get(self._scheme, self._scheme)
+            raise UserError(
+                f"{self.address}: needs the extra {extra}: pip install 'tfcyclegan[{extra}]'"
+            ) from error
+
+    # What the store has
+
+    def _bring(self) -> None:
+        with self._told("read"):
+            found = {
+                name: entry for name, entry in self._listing().items() if not _stays_here(name)
+            }
+        theirs = {name: entry for name, entry in found.items() if not self._in_unfinished(name)}
+        sent = {
+            name: copied.version
+            for name, copied in self._known.items()
+            if copied is not None and not self._in_unfinished(name) and not _stays_here(name)
+        }
+        begun = {name for name, copied in self._known.items() if copied is None}
+        versions = {name: _version(entry) for name, entry in theirs.items() if name not in begun}
+        as_left, here = versions == sent, self._here()
+        if not as_left and any(self._is_news(name, status) for name, status in here.items()):
+            self._set_aside()
+            here = {}
+        for name in () if as_left else sent.keys() - theirs.keys():
+            self._path(name).unlink(missing_ok=True)
+            self._note(name, gone=True)
+        wanted = [
+            name
+            for name, version in ((name, _version(entry)) for name, entry in theirs.items())
+            if name not in here
+            or not (as_left or (copied := self._known.get(name)) and copied.version == version)
+        ]
+        for folder in sorted(self._unfinished - self._own_folders()):
+            log(f"{self._scheme}://{folder}: is being written, or its writer was stopped; left out")
+        self._fetch({name: theirs[name] for name in wanted})
+
+    def _listing(self) -> dict[str, Mapping[str, Any]]:
+        """All objects by name; of a file, with those that belong to it: of the same name up to the
+        first dot, and an export's metadata.json.
+        """
+        self._store.invalidate_cache()
+        found = _by_name(self._store.find(self._key, detail=True).values())
+        if found.keys() == {self._key}:
+            folder, _, name = self._key.rpartition("/")
+            stem = f"{name.partition('.')[0]}."
+            beside = _by_name(self._store.ls(folder, detail=True)).items()
+            found = {
+                key: entry
+                for key, entry in beside
+                if key.rpartition("/")[2].startswith((stem, "metadata.json"))
+                and entry["type"] == "file"
+            }
+        odd = [name for name in found if not _is_path(name, found)]
+        if odd:
+            log(
+                f"{self.address}: left out, since files cannot have such names: "
+                f"{quantity(len(odd), 'object')}, first {odd[0]!r}"
+            )
+        self._unfinished = {folder for name in found if (folder := _folder_of_marker(name))}
+        return {name: entry for name, entry in found.items() if name not in odd}
+
+    def _fetch(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+        if not wanted:
+            return
+        size = sum(int(entry["size"] or 0) for entry in wanted.values())
+        free = shutil.disk_usage(self._state).free
+        told = f"{quantity(len(wanted), 'file')}, {size / 1e6:,.1f} MB"
+        if size > free:
+            raise UserError(
+                f"{self.address}: {told}, but {free / 1e6:,.1f} MB are free for its copy; set "
+                "TFCYCLEGAN_CACHE to a folder on a larger disk"
+            )
+        log(f"{self.address}: bringing {told} to this disk")
+        with (
+            Progress(len(wanted), unit="file", label="bringing") as progress,
+            concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool,
+            self._told("read"),
+        ):
+            started = [pool.submit(self._fetch_one, *each) for each in wanted.items()]
+            try:
+                for one in concurrent.futures.as_completed(started):
+                    one.result()
+                    progress.advance()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _fetch_one(self, name: str, entry: Mapping[str, Any]) -> None:
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = files.temporary_name(path)
+        try:
+            self._store.get_file(name, str(temporary))
+            if (changed := _time(entry)) is not None:  # the same on every machine
+                os.utime(temporary, (changed, changed))
+            self._note(name, _Copied(_version(entry), *_status(temporary)))
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _set_aside(self) -> None:
+        """Keeps a copy with files that the store lacks, since the store has changed too."""
+        number = 1
+        while (aside := self.directory.with_name(f".{self.directory.name}.{number}.aside")).exists():
+            number += 1
+        os.replace(self.directory, aside)
+        for name in list(self._known):
+            self._note(name, gone=True)
+        shown = aside.relative_to(self._base.parent)
+        log(
+            f"{self.address}: another machine has changed it, so it is taken from there; files "
+            f"that were only here are kept in {shown} under {self._base.parent}"
+        )
+
+    # What is written here
+
+    def finished(self, path: Path) -> None:
+        """Sends a file or a folder. If that fails after others were sent, it is left to
+        `settle`.
+        """
+        if self._behind or _stays_here(self._name(path)):
+            return
+        try:
+            if path.is_dir():
+                self._send_folder(path)
+            else:
+                self._send(path)
+        except (UserError, RunError) as error:
+            self._fall_behind(error)
+
+    def grown(self, path: Path) -> None:
+        """Sends a growing file if that was some seconds ago."""
+        with self._noting:
+            due = time.monotonic() >= self._due.get(path, 0.0)
+            self._due[path] = time.monotonic() + _GROWN_SECONDS if due else self._due[path]
+        if due:
+            self.finished(path)
+
+    def removed(self, path: Path) -> None:
+        """Removes the objects of a file or of all files in a folder, the last sent first."""
+        name = self._name(path)
+        gone = [each for each in self._known if each == name or each.startswith(f"{name}/")]
+        try:
+            for each in reversed(gone):
+                self._discard(each)
+        except (UserError, RunError) as error:
+            self._fall_behind(error)
+
+    def settle(self, *, final: bool = False) -> None:
+        """Sends all files that have changed since they were sent, in the order of their times, and
+        folders that an earlier command began to send.
+
+        Args:
+            final: raises what keeps it from that, which otherwise is only told.
+        """
+        if not self._owns:
+            return  # the other command does
+        try:
+            for folder in self._own_folders():
+                self._send_folder(self._path(folder))
+            here = self._here().items()
+            news = [(name, status) for name, status in here if self._is_news(name, status)]
+            # of a checkpoint the index is last, whose time may be that of its data
+            for name, _ in sorted(news, key=lambda one: (one[1][1], one[0].endswith(".index"))):
+                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                    self._send(self._path(name))
+            self._behind = False
+        except (UserError, RunError) as error:
+            if final:
+                raise type(error)(
+                    f"{error}; nothing is lost: what is missing there is kept under "
+                    f"{self._base.parent}, and the same command sends it"
+                ) from error
+            self._fall_behind(error, always=True)
+
+    def _fall_behind(self, error: Exception, *, always: bool = False) -> None:
+        if isinstance(error, _Changed) or not (self._written or always):
+            raise error
+        if not self._behind:
+            log(f"{error}; going on here, and trying again at each checkpoint and at the end")
+        self._behind = True
+
+    def _send(self, path: Path) -> None:
+        name, status = self._name(path), _status(path)
+        with self._turns[name], self._told("written"):
+            if not self._is_as_sent(name):
+                raise _Changed(
+                    f"{self._scheme}://{name}: another program has changed it meanwhile; end one "
+                    "of the two, then run the same command again"
+                )
+            self._note(name)
+            self._store.put_file(str(path), name)
+            self._note(name, _Copied(self._version_there(name), *status))
+            self._written = True
+
+    def _send_folder(self, path: Path) -> None:
+        """Sends a folder that replaces the one there: what lies deepest first, so that files at its
+        top, which say what it is, come last.
+        """
+        folder, marker = self._name(path), self._name(files.temporary_name(path))
+        inside = [each for each in path.rglob("*") if each.is_file()]
+        with self._told("written"):
+            self._note(marker)
+            self._store.pipe_file(marker, b"this folder is being written\n")
+            self._store.invalidate_cache()
+            there = _by_name(self._store.find(folder, detail=True).values())
+        for name in there.keys() - {self._name(each) for each in inside}:
+            self._discard(name)
+        for each in sorted(inside, key=lambda one: (-len(one.parts), one.stat().st_mtime_ns)):
+            self._known.pop(self._name(each), None)  # whatever is there is replaced
+            self._send(each)
+        self._discard(marker)
+        self._unfinished.discard(folder)
+
+    def _discard(self, name: str) -> None:
+        with self._told("written"), contextlib.suppress(FileNotFoundError):
+            self._store.rm_file(name)
+        self._note(name, gone=True)
+
+    def _is_as_sent(self, name: str) -> bool:
+        """Whether no other program has written an object since this machine did."""
+        copied = self._known.get(name)
+        if copied is None or (there := self._version_there(name)) == copied.version:
+            return True
+        self._read_journal()  # another command here may have sent it
+        copied = self._known.get(name)
+        return copied is None or there == copied.version
+
+    def _version_there(self, name: str) -> str:
+        try:
+            self._store.invalidate_cache()
+            return _version(self._store.info(name))
+        except FileNotFoundError:
+            return ""
+
+    # Names, files and the journal
+
+    def _path(self, name: str) -> Path:
+        return self._base / name
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._base).as_posix()
+
+    def _here(self) -> dict[str, tuple[int, int]]:
+        """Size and time of each file of the copy that belongs on the store."""
+        if self.directory.is_file():
+            return {self._key: _status(self.directory)}
+        found = {}
+        for place, folders, names in os.walk(self.directory):
+            inside = PurePosixPath(self._name(Path(place)))
+            folders[:] = [each for each in folders if not _stays_here(str(inside / each))]
+            for each in (Path(place) / name for name in names):
+                if not _stays_here(self._name(each)) and not each.is_symlink():
+                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                        found[self._name(each)] = _status(each)
+        return found
+
+    def _is_news(self, name: str, status: tuple[int, int]) -> bool:
+        copied = self._known.get(name)
+        return copied is None or (copied.size, copied.changed) != status
+
+    def _in_unfinished(self, name: str) -> bool:
+        return any(name.startswith(f"{folder}/") for folder in self._unfinished)
+
+    def _own_folders(self) -> set[str]:
+        """Folders whose sending was begun from here, where they are complete."""
+        folders = filter(None, map(_folder_of_marker, list(self._known)))
+        return {folder for folder in folders if self._path(folder).is_dir()}
+
+    def _read_journal(self) -> None:
+        known: dict[str, _Copied | None] = {}
+        text = self._journal.read_text(encoding="utf-8") if self._journal.exists() else ""
+        for line in text.splitlines():
+            try:
+                name, what, *copied = json.loads(line)
+            except ValueError:  # cut off by a crash
+                continue
+            known.pop(name, None)
+            if what != "gone":
+                known[name] = _Copied(*copied) if copied else None
+        with self._noting:
+            self._known = known
+
+    def _note(self, name: str, copied: _Copied | None = None, *, gone: bool = False) -> None:
+        with self._noting:
+            self._known.pop(name, None)  # so that names are in the order of sending
+            if not gone:
+                self._known[name] = copied
+            with open(self._journal, "a", encoding="utf-8") as stream:
+                stream.write(_line(name, copied, gone=gone))
+
+    @contextlib.contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        """Turns a store's errors, each store's own, into one line.
+
+        Args:
+            what: "read" or "written".
+        """
+        try:
+            yield
+        except (UserError, RunError):
+            raise
+        except Exception as error:
+            chain = [error, *filter(None, (error.__cause__,))]
+            kinds = " ".join(type(each).__name__ for each in chain)
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            bucket = self._key.split("/")[0]
+            if isinstance(error, OSError) and error.errno in _DISK:
+                raise
+            if isinstance(error, FileNotFoundError) and "bucket" in f"{kinds} {reason}".lower():
+                raise UserError(
+                    f"{self.address}: there is no bucket {bucket}; make it, or correct the name"
+                ) from error
+            if any(word in kinds for word in _REFUSED):
+                mend = _CREDENTIALS.get(self._scheme, "check its permissions")
+                raise UserError(
+                    f"{self.address}: refuses access ({reason}); {mend}"
+                ) from error
+            raise RunError(
+                f"{self.address}: cannot be {what} ({reason}); run the same command again to "
+                "continue"
+            ) from error
+
+
+def _by_name(entries: Any) -> dict[str, Mapping[str, Any]]:
+    """Objects by name, without the empty ones that stand for folders."""
+    named = {str(entry["name"]).lstrip("/"): entry for entry in entries}
+    return {name: entry for name, entry in named.items() if not name.endswith("/")}
+
+
+def _version(entry: Mapping[str, Any]) -> str:
+    for name in ("generation", "etag", "ETag"):
+        if entry.get(name):
+            return str(entry[name])
+    return f"{entry['size']} {_time(entry)}"
+
+
+def _time(entry: Mapping[str, Any]) -> float | None:
+    """When an object was written, in seconds."""
+    for name in ("LastModified", "updated", "last_modified", "created"):
+        at = entry.get(name)
+        if isinstance(at, str):
+            at = datetime.datetime.fromisoformat(at)
+        if isinstance(at, datetime.datetime):
+            at = at.timestamp()
+        if isinstance(at, float):
+            return at
+    return None
+
+
+def _status(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _is_path(name: str, all_names: Mapping[str, Any]) -> bool:
+    """Whether a file can have this name, which must not be that of a folder either."""
+    parts = name.split("/")
+    folders = ("/".join(parts[:count]) for count in range(1, len(parts)))
+    return (
+        "\0" not in name
+        and not {"", ".", ".."} & set(parts)
+        and max(len(os.fsencode(part)) for part in parts) <= 255
+        and not any(folder in all_names for folder in folders)
+    )
+
+
+def _stays_here(name: str) -> bool:
+    """Whether a file is of this machine alone: of a cache, a lock, or not complete."""
+    return any(
+        part in (".cache", ".lock")
+        or (part.startswith(".") and part.endswith((files.TEMPORARY_SUFFIX, ".retired", ".aside")))
+        for part in name.split("/")
+    )
+
+
+def _folder_of_marker(name: str) -> str | None:
+    """The folder that an object marks as being written."""
+    place, _, last = name.rpartition("/")
+    inner = last.removeprefix(".").removesuffix(files.TEMPORARY_SUFFIX)
+    is_marker = last == f".{inner}{files.TEMPORARY_SUFFIX}"
+    return (f"{place}/{inner}" if place else inner) if is_marker else None
+
+
+def _line(name: str, copied: _Copied | None, *, gone: bool = False) -> str:
+    if gone:
+        return json.dumps([name, "gone"]) + "\n"
+    if copied is None:
+        return json.dumps([name, "begun"]) + "\n"
+    return json.dumps([name, "copied", copied.version, copied.size, copied.changed]) + "\n"
