@@ -257,8 +257,10 @@ def test_names_that_no_file_can_have_are_told(store, capsys, monkeypatch):
     content = store.store["/bucket/run/good"]
     for name in ("a/../../../../outside", "file", "file/below", "x" * 300):
         store.store[f"/bucket/run/{name}"] = content
-    listed = {f"/bucket/run/{name}": store.info("/bucket/run/good") | {"name": f"/bucket/run/{name}"}
-              for name in ("good", "a/../../../../outside", "file", "file/below", "x" * 300)}
+    listed = {
+        f"/bucket/run/{name}": store.info("/bucket/run/good") | {"name": f"/bucket/run/{name}"}
+        for name in ("good", "a/../../../../outside", "file", "file/below", "x" * 300)
+    }
     monkeypatch.setattr(type(store), "find", lambda *_, **__: listed)
     with places.at_hand(Config(run_dir=PLACE)) as config:
         assert sorted(path.name for path in Path(config.run_dir).iterdir()) == ["file", "good"]
@@ -318,8 +320,9 @@ def test_too_little_room(store, monkeypatch):
     store.pipe_file("/bucket/run/a", b"12345")
     free = mirrors.shutil.disk_usage("/")._replace(free=4)
     monkeypatch.setattr(mirrors.shutil, "disk_usage", lambda _: free)
-    with pytest.raises(UserError, match="set TFCYCLEGAN_CACHE"), places.at_hand(
-        Config(run_dir=PLACE)
+    with (
+        pytest.raises(UserError, match="set TFCYCLEGAN_CACHE"),
+        places.at_hand(Config(run_dir=PLACE)),
     ):
         pass
 

@@ -219,7 +219,9 @@ class Mirror:
     def _set_aside(self) -> None:
         """Keeps a copy with files that the store lacks, since the store has changed too."""
         number = 1
-        while (aside := self.directory.with_name(f".{self.directory.name}.{number}.aside")).exists():
+        while (
+            aside := self.directory.with_name(f".{self.directory.name}.{number}.aside")
+        ).exists():
             number += 1
         os.replace(self.directory, aside)
         for name in list(self._known):
@@ -431,9 +433,7 @@ class Mirror:
                 ) from error
             if any(word in kinds for word in _REFUSED):
                 mend = _CREDENTIALS.get(self._scheme, "check its permissions")
-                raise UserError(
-                    f"{self.address}: refuses access ({reason}); {mend}"
-                ) from error
+                raise UserError(f"{self.address}: refuses access ({reason}); {mend}") from error
             raise RunError(
                 f"{self.address}: cannot be {what} ({reason}); run the same command again to "
                 "continue"
