@@ -22,11 +22,12 @@ moto = pytest.importorskip("moto.server", reason="needs moto[server]: pip instal
 pytest.importorskip("s3fs", reason="needs the extra s3")
 
 BUCKET = "s3://lab"
-TRAINING = (
-    "--load_size=34 --crop_size=32 --base_filters=4 --residual_blocks=1 --max_steps=14 "
-    "--checkpoint_every_steps=2 --log_every_steps=2 --sample_every_steps=10 --deterministic "
-    "--eval_every_epochs=0 --precision=float32 --devices=1"
-).split()
+TRAINING = """
+    --load_size=34 --crop_size=32 --base_filters=4 --residual_blocks=1 --discriminator_filters=4
+    --discriminator_layers=2 --pool_size=3 --precision=float32 --devices=1 --deterministic
+    --max_steps=14 --eval_every_epochs=0
+    --checkpoint_every_steps=2 --log_every_steps=2 --sample_every_steps=10
+"""
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_the_whole_chain(store, pictures, command, tmp_path):
 
     # training: killed twice, and ends as one that nothing disturbed
     def train(machine: str, data, run, **more):
-        flags = [f"--data_dir={data}", f"--run_dir={run}", *TRAINING]
+        flags = [f"--data_dir={data}", f"--run_dir={run}", *TRAINING.split()]
         return command(machine, cli, "train", *flags, **more)
 
     def has_checkpoint(step: int) -> bool:

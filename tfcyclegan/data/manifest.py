@@ -5,7 +5,6 @@ the screen.
 import collections
 import contextlib
 import io
-import os
 import platform
 import shutil
 from collections.abc import Mapping, Sequence

@@ -14,13 +14,14 @@ import collections
 import concurrent.futures
 import contextlib
 import datetime
+import errno
 import fcntl
 import json
 import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -37,7 +38,7 @@ _CREDENTIALS = {
     "gs": "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS",
 }
 _REFUSED = ("Credential", "Permission", "Forbidden", "Unauthorized", "Authentication", "Token")
-_DISK = (28, 30, 122)  # ENOSPC, EROFS, EDQUOT: of this disk
+_OF_THIS_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
 
 
 class _Changed(RunError):
@@ -125,33 +126,39 @@ class Mirror:
 
     def _bring(self) -> None:
         with self._told("read"):
-            found = {
-                name: entry for name, entry in self._listing().items() if not _stays_here(name)
-            }
-        theirs = {name: entry for name, entry in found.items() if not self._in_unfinished(name)}
+            found = self._listing()
+        markers = {name for name in found if _folder_of_marker(name)}
+        self._unfinished = {str(_folder_of_marker(name)) for name in markers}
+        theirs = {
+            name: entry
+            for name, entry in found.items()
+            if not _stays_here(name) and not self._in_unfinished(name)
+        }
         sent = {
             name: copied.version
             for name, copied in self._known.items()
-            if copied is not None and not self._in_unfinished(name) and not _stays_here(name)
+            if copied is not None and not self._in_unfinished(name)
         }
         begun = {name for name, copied in self._known.items() if copied is None}
-        versions = {name: _version(entry) for name, entry in theirs.items() if name not in begun}
-        as_left, here = versions == sent, self._here()
-        if not as_left and any(self._is_news(name, status) for name, status in here.items()):
-            self._set_aside()
-            here = {}
-        for name in () if as_left else sent.keys() - theirs.keys():
-            self._path(name).unlink(missing_ok=True)
-            self._note(name, gone=True)
-        wanted = [
-            name
-            for name, version in ((name, _version(entry)) for name, entry in theirs.items())
-            if name not in here
-            or not (as_left or (copied := self._known.get(name)) and copied.version == version)
-        ]
+        versions = {name: _version(entry) for name, entry in theirs.items()}
+        as_left = sent == {name: versions[name] for name in versions.keys() - begun}
+        here = self._here()
+        if not as_left:
+            news = [
+                name
+                for name, status in here.items()
+                if self._is_news(name, status) and not self._in_unfinished(name)
+            ]
+            self._set_aside(news)
+            given_up = {name for name in self._known if _folder_of_marker(name)} - markers
+            for name in (sent.keys() - theirs.keys()) | given_up:
+                self._path(name).unlink(missing_ok=True)
+                self._left(name)
+            old = {name for name in here if sent.get(name) != versions.get(name)}
+            here = {name: here[name] for name in here.keys() - old - set(news)}
         for folder in sorted(self._unfinished - self._own_folders()):
             log(f"{self._scheme}://{folder}: is being written, or its writer was stopped; left out")
-        self._fetch({name: theirs[name] for name in wanted})
+        self._fetch({name: entry for name, entry in theirs.items() if name not in here})
 
     def _listing(self) -> dict[str, Mapping[str, Any]]:
         """All objects by name; of a file, with those that belong to it: of the same name up to the
@@ -175,7 +182,6 @@ class Mirror:
                 f"{self.address}: left out, since files cannot have such names: "
                 f"{quantity(len(odd), 'object')}, first {odd[0]!r}"
             )
-        self._unfinished = {folder for name in found if (folder := _folder_of_marker(name))}
         return {name: entry for name, entry in found.items() if name not in odd}
 
     def _fetch(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
@@ -216,21 +222,30 @@ class Mirror:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _set_aside(self) -> None:
-        """Keeps a copy with files that the store lacks, since the store has changed too."""
-        number = 1
-        while (
-            aside := self.directory.with_name(f".{self.directory.name}.{number}.aside")
-        ).exists():
+    def _set_aside(self, names: Sequence[str]) -> None:
+        """Moves files that the store lacks out of the copy, since the store has changed too."""
+        if not names:
+            return
+        place, number = self.directory, 1
+        while (aside := place.with_name(f".{place.name}.{number}.aside")).exists():
             number += 1
-        os.replace(self.directory, aside)
-        for name in list(self._known):
-            self._note(name, gone=True)
-        shown = aside.relative_to(self._base.parent)
+        for name in names:
+            target = aside / self._path(name).relative_to(place.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self._path(name), target)
+            self._left(name)
+        root = self._base.parent
         log(
-            f"{self.address}: another machine has changed it, so it is taken from there; files "
-            f"that were only here are kept in {shown} under {self._base.parent}"
+            f"{self.address}: another machine has changed it and goes before; "
+            f"{quantity(len(names), 'file')} that only this one had: {aside.relative_to(root)} in "
+            f"{root}"
         )
+
+    def _left(self, name: str) -> None:
+        """Notes that the copy has an object no more; folders that this leaves empty go too."""
+        self._note(name, gone=True)
+        with contextlib.suppress(OSError):
+            os.removedirs(self._path(name).parent)
 
     # What is written here
 
@@ -246,7 +261,7 @@ class Mirror:
             else:
                 self._send(path)
         except (UserError, RunError) as error:
-            self._fall_behind(error)
+            self._fall_behind(error, raises=not self._written)
 
     def grown(self, path: Path) -> None:
         """Sends a growing file if that was some seconds ago."""
@@ -264,7 +279,7 @@ class Mirror:
             for each in reversed(gone):
                 self._discard(each)
         except (UserError, RunError) as error:
-            self._fall_behind(error)
+            self._fall_behind(error, raises=not self._written)
 
     def settle(self, *, final: bool = False) -> None:
         """Sends all files that have changed since they were sent, in the order of their times, and
@@ -286,16 +301,16 @@ class Mirror:
                     self._send(self._path(name))
             self._behind = False
         except (UserError, RunError) as error:
-            if final:
-                raise type(error)(
-                    f"{error}; nothing is lost: what is missing there is kept under "
-                    f"{self._base.parent}, and the same command sends it"
-                ) from error
-            self._fall_behind(error, always=True)
+            self._fall_behind(error, raises=final)
 
-    def _fall_behind(self, error: Exception, *, always: bool = False) -> None:
-        if isinstance(error, _Changed) or not (self._written or always):
+    def _fall_behind(self, error: UserError | RunError, *, raises: bool) -> None:
+        if isinstance(error, _Changed):
             raise error
+        if raises:
+            raise type(error)(
+                f"{error}; nothing is lost: what the store lacks is kept in {self._base.parent}, "
+                "and the same command sends it"
+            ) from error
         if not self._behind:
             log(f"{error}; going on here, and trying again at each checkpoint and at the end")
         self._behind = True
@@ -421,11 +436,10 @@ class Mirror:
         except (UserError, RunError):
             raise
         except Exception as error:
-            chain = [error, *filter(None, (error.__cause__,))]
-            kinds = " ".join(type(each).__name__ for each in chain)
+            kinds = f"{type(error).__name__} {type(error.__cause__).__name__}"
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             bucket = self._key.split("/")[0]
-            if isinstance(error, OSError) and error.errno in _DISK:
+            if isinstance(error, OSError) and error.errno in _OF_THIS_DISK:
                 raise
             if isinstance(error, FileNotFoundError) and "bucket" in f"{kinds} {reason}".lower():
                 raise UserError(
@@ -434,10 +448,8 @@ class Mirror:
             if any(word in kinds for word in _REFUSED):
                 mend = _CREDENTIALS.get(self._scheme, "check its permissions")
                 raise UserError(f"{self.address}: refuses access ({reason}); {mend}") from error
-            raise RunError(
-                f"{self.address}: cannot be {what} ({reason}); run the same command again to "
-                "continue"
-            ) from error
+            mend = "; run the same command again when it can" if what == "read" else ""
+            raise RunError(f"{self.address}: cannot be {what} ({reason}){mend}") from error
 
 
 def _by_name(entries: Any) -> dict[str, Mapping[str, Any]]:
