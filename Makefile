@@ -21,18 +21,19 @@ $(READY): $(DEMO_READY)
 	$(INSTALL) '.[dev,pytorch]'
 	touch $@
 
-## Prepares real pictures, trains, translates, scores and exports. Later runs skip what is done.
+## Prepares real pictures, trains, translates a region that no training saw, scores and exports.
+## Later runs skip what is done.
 demo: $(DEMO_READY)
-	$(BIN)/python -m data_prep.satellite_map --output_dir=data/satellite2map
+	$(BIN)/python -m data_prep.satellite_map --output_dir=data/satellite2map --region_dir=data/region
 	$(BIN)/tfcyclegan train --flagfile=configs/satellite2map.cfg
-	$(BIN)/tfcyclegan translate --run_dir=$(RUN) --data_dir=data/satellite2map --split=testA --output=translated/satellite2map/ab
-	$(BIN)/tfcyclegan translate --run_dir=$(RUN) --data_dir=data/satellite2map --split=testB --direction=ba --output=translated/satellite2map/ba
 	$(BIN)/tfcyclegan evaluate --run_dir=$(RUN) --direction=both
 	$(BIN)/tfcyclegan export --run_dir=$(RUN) --output=saved_models/satellite2map
+	$(BIN)/tfcyclegan translate --run_dir=$(RUN) --input=data/region/region_a.png --truth=data/region/region_b.png --scale=original --report --output=translated/satellite2map/ab
+	$(BIN)/tfcyclegan translate --run_dir=$(RUN) --direction=ba --input=data/region/region_b.png --truth=data/region/region_a.png --scale=original --report --output=translated/satellite2map/ba
 	@echo
-	@echo "report:               $(RUN)/report.html"
-	@echo "translated pictures:  translated/satellite2map/ab and translated/satellite2map/ba"
 	@echo "models:               saved_models/satellite2map"
+	@echo "South America:        translated/satellite2map/ab/region_a.png and ba/region_b.png"
+	@echo "beside its truth:     $(RUN)/report.html"
 
 ## Measurements instead of pictures: T1w <-> T2w MR volumes of an average brain, NIfTI to NIfTI.
 MRI := runs/t1w2t2w

@@ -17,16 +17,18 @@ licence (LICENSE.mit) and its coastline data, which are not used here, under LGP
 Places: the map is divided into blocks of 384x384 pixels (25.6 degrees) between 70 degrees north and
 70 degrees south, since nearer the poles the projection stretches land beyond recognition. A tile
 lies wholly in one block, and a block with at least one good tile belongs wholly to one of four
-sets. The blocks are assigned at random (--seed), ten at a time, those with the most tiles first:
+sets. The blocks are assigned at random (--seed), ten at a time, those with the most tiles first,
+counted every quarter of a tile, so that --stride changes no place of a set:
 
-    trainA  trainB   three blocks of ten each, different ones: no place is in both domains
+    trainA  trainB   three blocks of ten each, different ones: no place is in both domains; a tile
+                     every --stride pixels
     testA   testB    three of ten, the same places in both; only good tiles that do not overlap
-    valA    valB     one of ten, the same places in both
+    valA    valB     one of ten, the same places in both; a tile every quarter of a tile
 
-With --hold_out, South America (source pixels 1350 to 2374 from the left and 1170 to 2194 from the
-top) is in none of these sets, and no tile comes nearer to it than 48 pixels. --region_dir writes it
-as two pictures, region_a.png and region_b.png, at the scale of the tiles: a region to inspect that
-no training has seen.
+Unless --nohold_out is given, South America (source pixels 1350 to 2374 from the left and 1170 to
+2194 from the top) is in none of these sets, and no tile comes nearer to it than 48 pixels.
+--region_dir writes it as two pictures, region_a.png and region_b.png, at the scale of the tiles: a
+region to inspect that no training has seen.
 
 A tile is good if its share of water is between --min_water and --max_water. Water is detected in
 the satellite picture, whichever map is chosen: blue exceeds red by more than 10. Compared with
@@ -103,15 +105,15 @@ class Config(Options):
         72, "side of a stored tile in pixels; the tile is shrunk to it, antialiased", minimum=8
     )
     stride: int = option(
-        48,
+        16,
         "pixels between neighbouring training tiles of a block; smaller values give more, "
-        "overlapping tiles",
+        "overlapping tiles, from the same places",
         minimum=1,
     )
     min_water: float = option(0.15, "smallest share of water in a tile", minimum=0, maximum=1)
     max_water: float = option(0.85, "largest share of water in a tile", minimum=0, maximum=1)
     hold_out: bool = option(
-        False, "keep South America out of every set, as a region that no training has seen"
+        True, "keep South America out of every set, as a region that no training has seen"
     )
     region_dir: str = option(
         "",
@@ -198,10 +200,10 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
     summed = np.pad(water.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     side = config.tile_size
 
-    def good_tiles(block_left: int, block_top: int) -> list[Tile]:
+    def good_tiles(block_left: int, block_top: int, stride: int) -> list[Tile]:
         found = []
-        for top in range(block_top, min(block_top + BLOCK, BOTTOM) - side + 1, config.stride):
-            for left in range(block_left, min(block_left + BLOCK, WIDTH) - side + 1, config.stride):
+        for top in range(block_top, min(block_top + BLOCK, BOTTOM) - side + 1, stride):
+            for left in range(block_left, min(block_left + BLOCK, WIDTH) - side + 1, stride):
                 wet = (
                     summed[top + side, left + side]
                     - summed[top, left + side]
@@ -215,21 +217,24 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
                     found.append(Tile(left, top, share))
         return found
 
-    blocks = [
-        good_tiles(left, top)
-        for top in range(TOP, BOTTOM, BLOCK)
-        for left in range(0, WIDTH, BLOCK)
-    ]
-    blocks = [tiles for tiles in blocks if tiles]
+    corners = [(left, top) for top in range(TOP, BOTTOM, BLOCK) for left in range(0, WIDTH, BLOCK)]
+    blocks = {corner: good_tiles(*corner, max(1, side // 4)) for corner in corners}
     # assigned in rounds of blocks with similar numbers of tiles, so that the sets are alike
-    blocks.sort(key=len, reverse=True)
+    ordered = sorted(
+        (corner for corner in corners if blocks[corner]), key=lambda c: -len(blocks[c])
+    )
     random = np.random.default_rng(config.seed)
     sets: dict[str, list[Tile]] = {name: [] for name in dict.fromkeys(DEAL)}
-    for first in range(0, len(blocks), len(DEAL)):
-        for tiles, name in zip(
-            blocks[first : first + len(DEAL)], random.permutation(DEAL).tolist(), strict=False
+    for first in range(0, len(ordered), len(DEAL)):
+        for corner, name in zip(
+            ordered[first : first + len(DEAL)], random.permutation(DEAL).tolist(), strict=False
         ):
-            sets[name] += without_overlap(tiles, side) if name == "test" else tiles
+            if name.startswith("train"):
+                sets[name] += good_tiles(*corner, config.stride)
+            elif name == "test":
+                sets[name] += without_overlap(blocks[corner], side)
+            else:
+                sets[name] += blocks[corner]
     for name, tiles in sets.items():
         if not tiles:
             raise UserError(

@@ -138,5 +138,7 @@ def test_translated_pictures_come_whole_into_the_report(run_dir, tmp_path, capsy
     assert cli.main([*given, f"--truth={inputs / 'one.png'}"]) == 0  # replaces, adds nothing
     assert [p.columns[-1] for p in whole_pictures.read(run_dir)] == ["truth", "translated"]
     (truths / "two.png").rename(truths / "three.png")
-    assert cli.main([*given, f"--truth={truths}"]) == 2
+    again = [*given, f"--truth={truths}", f"--output={tmp_path}/again"]
+    assert cli.main(again) == 2
     assert f"--truth={truths}: has no picture called" in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()

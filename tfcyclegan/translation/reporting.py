@@ -1,13 +1,14 @@
 """Translated pictures in the report of their run: `tfcyclegan translate --report`."""
 
 import itertools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tfcyclegan.config import Size
-from tfcyclegan.data import images
+from tfcyclegan.data import images, intake
 from tfcyclegan.data.picture_folders import Reading, pictures_of_path
 from tfcyclegan.errors import UserError
 from tfcyclegan.system.progress import log
@@ -21,11 +22,36 @@ ANSWERS = 4
 """At most so many answers to a picture, where there are several."""
 
 
+def truths_of(
+    inputs: Path, truth: Path, reading: Reading
+) -> Mapping[str, Callable[[], intake.Decoded]]:
+    """How to read the right answers, by the names of the pictures of `inputs`.
+
+    Args:
+        inputs: picture or folder that is translated.
+        truth: picture or folder with the right answers, by equal names; two single pictures belong
+            together whatever their names.
+        reading: how the inputs are read.
+
+    Raises:
+        UserError: no picture has its truth.
+    """
+    found = pictures_of_path(inputs, reading).pictures
+    truths = pictures_of_path(truth, flag="truth").pictures
+    if truth.is_file() and inputs.is_file():
+        truths = dict(zip(found, truths.values(), strict=False))
+    if not found.keys() & truths.keys():
+        raise UserError(
+            f"--truth={truth}: has no picture called {next(iter(found))}, or as another of --input"
+        )
+    return truths
+
+
 def show_in_report(
     run: Run,
     inputs: Path,
     output: Path,
-    truth: Path | None,
+    truths: Mapping[str, Callable[[], intake.Decoded]],
     *,
     direction: str,
     checkpoint: str,
@@ -38,24 +64,13 @@ def show_in_report(
         run: the run that translated them.
         inputs: picture or folder that was translated.
         output: folder with the translations, NAME.png of each picture.
-        truth: picture or folder with the right answers, by equal names; two single pictures belong
-            together whatever their names.
+        truths: the right answers, of `truths_of`; empty: shows none.
         direction: "ab" or "ba".
         checkpoint: the one that translated.
         reading: how the inputs are read.
         samples: answers to each picture, NAME_1.png and so on; 0 for NAME.png.
-
-    Raises:
-        UserError: no picture has its truth.
     """
     found = pictures_of_path(inputs, reading).pictures
-    truths = pictures_of_path(truth, flag="truth").pictures if truth else {}
-    if truth and truth.is_file() and inputs.is_file():
-        truths = dict(zip(found, truths.values(), strict=False))
-    if truth and not found.keys() & truths.keys():
-        raise UserError(
-            f"--truth={truth}: has no picture called {next(iter(found))}, or as another of --input"
-        )
     shown_answers = range(1, min(samples, ANSWERS) + 1)
     marks = {f"answer {each}": f"_{each}" for each in shown_answers} or {"translated": ""}
     for name, read in itertools.islice(found.items(), SHOWN):
@@ -71,10 +86,10 @@ def show_in_report(
         whole_pictures.write(run.directory, name, direction, resized, checkpoint=checkpoint)
     report = write_report(run.directory, with_figures=False)
     shown = min(len(found), SHOWN)
-    missing = len(found.keys() - truths.keys()) if truth else 0
+    missing = len(found.keys() - truths.keys()) if truths else 0
     log(
         f"{report}: shows {shown} of {len(found)} pictures whole"
-        + (f", {missing} of all have no truth in {truth}" if missing else "")
+        + (f", {missing} of all have no truth" if missing else "")
     )
 
 
