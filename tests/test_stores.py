@@ -128,7 +128,7 @@ def test_killed_between_sending_and_noting(store):
     places.bring(run)
     files.write_text(run / "a", "first")
     (mirror,) = places._mirrors
-    mirror._note("bucket/run/a")
+    mirror._journal.note("bucket/run/a")
     store.pipe_file("/bucket/run/a", b"second")
     (run / "a").write_text("second")
     killed(mirror)

@@ -13,50 +13,35 @@ has changed on the store, brings only that, and keeps what an earlier command co
 import collections
 import concurrent.futures
 import contextlib
-import datetime
-import errno
 import fcntl
-import json
 import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import Progress, log, quantity
+from tfcyclegan.system.store_journal import Copied, Journal
+from tfcyclegan.system.store_objects import (
+    by_name,
+    folder_of_marker,
+    is_path,
+    told,
+    version,
+    written_at,
+)
 
 _AT_ONCE = 8  # transfers, which mostly wait
 _GROWN_SECONDS = 10.0
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
-_CREDENTIALS = {
-    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
-    "gs": "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS",
-}
-_REFUSED = ("Credential", "Permission", "Forbidden", "Unauthorized", "Authentication", "Token")
-_OF_THIS_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
 
 
 class _Changed(RunError):
     """Another program writes to the place."""
-
-
-@dataclass(frozen=True)
-class _Copied:
-    """An object whose content the copy has, or had when it was sent.
-
-    Attributes:
-        version: changes with the object's content.
-        size, changed: of the file then, in bytes and in nanoseconds.
-    """
-
-    version: str
-    size: int
-    changed: int
 
 
 class Mirror:
@@ -79,12 +64,12 @@ class Mirror:
         if not parts:
             raise UserError(f"{self.address}: names no bucket; write {self.address}BUCKET/FOLDER")
         self._state = root / ".state" / files.sha256_of_bytes(self.address.encode())
-        self._journal = self._state / "journal.jsonl"
         self._store = self._opened_store()
-        self._known: dict[str, _Copied | None] = {}  # None: its sending was begun
         self._unfinished: set[str] = set()  # folders
-        self._noting, self._turns = threading.Lock(), collections.defaultdict(threading.Lock)
+        # of names, one for each file being sent
+        self._turns: dict[str, threading.Lock] = collections.defaultdict(threading.Lock)
         self._due: dict[Path, float] = {}
+        self._due_lock = threading.Lock()
         self._written = self._behind = False
         with files.exclusive_lock(self._state, wait=True):
             self._owner = open(self._state / "owner", "w", encoding="utf-8")  # noqa: SIM115
@@ -95,7 +80,7 @@ class Mirror:
                 raise
 
     def _open(self) -> None:
-        self._read_journal()
+        self._journal = Journal(self._state / "journal.jsonl")
         try:
             fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._owns = True
@@ -103,8 +88,7 @@ class Mirror:
             self._owns = False
             log(f"{self.address}: another command here uses it; its copy is used as it is")
             return
-        lines = [_line(name, copied) for name, copied in self._known.items()]
-        files.write_text(self._journal, "".join(lines))
+        self._journal.shorten()
         self._bring()
 
     def close(self) -> None:
@@ -125,10 +109,10 @@ class Mirror:
     # What the store has
 
     def _bring(self) -> None:
-        with self._told("read"):
+        with told(self.address, "read"):
             found = self._listing()
-        markers = {name for name in found if _folder_of_marker(name)}
-        self._unfinished = {str(_folder_of_marker(name)) for name in markers}
+        markers = {name for name in found if folder_of_marker(name)}
+        self._unfinished = {str(folder_of_marker(name)) for name in markers}
         theirs = {
             name: entry
             for name, entry in found.items()
@@ -136,11 +120,11 @@ class Mirror:
         }
         sent = {
             name: copied.version
-            for name, copied in self._known.items()
+            for name, copied in self._journal.known.items()
             if copied is not None and not self._in_unfinished(name)
         }
-        begun = {name for name, copied in self._known.items() if copied is None}
-        versions = {name: _version(entry) for name, entry in theirs.items()}
+        begun = {name for name, copied in self._journal.known.items() if copied is None}
+        versions = {name: version(entry) for name, entry in theirs.items()}
         as_left = sent == {name: versions[name] for name in versions.keys() - begun}
         here = self._here()
         if not as_left:
@@ -150,7 +134,7 @@ class Mirror:
                 if self._is_news(name, status) and not self._in_unfinished(name)
             ]
             self._set_aside(news)
-            given_up = {name for name in self._known if _folder_of_marker(name)} - markers
+            given_up = {name for name in self._journal.known if folder_of_marker(name)} - markers
             for name in (sent.keys() - theirs.keys()) | given_up:
                 self._path(name).unlink(missing_ok=True)
                 self._left(name)
@@ -165,18 +149,18 @@ class Mirror:
         first dot, and an export's metadata.json.
         """
         self._store.invalidate_cache()
-        found = _by_name(self._store.find(self._key, detail=True).values())
+        found = by_name(self._store.find(self._key, detail=True).values())
         if found.keys() == {self._key}:
             folder, _, name = self._key.rpartition("/")
             stem = f"{name.partition('.')[0]}."
-            beside = _by_name(self._store.ls(folder, detail=True)).items()
+            beside = by_name(self._store.ls(folder, detail=True)).items()
             found = {
                 key: entry
                 for key, entry in beside
                 if key.rpartition("/")[2].startswith((stem, "metadata.json"))
                 and entry["type"] == "file"
             }
-        odd = [name for name in found if not _is_path(name, found)]
+        odd = [name for name in found if not is_path(name, found)]
         if odd:
             log(
                 f"{self.address}: left out, since files cannot have such names: "
@@ -189,17 +173,17 @@ class Mirror:
             return
         size = sum(int(entry["size"] or 0) for entry in wanted.values())
         free = shutil.disk_usage(self._state).free
-        told = f"{quantity(len(wanted), 'file')}, {size / 1e6:,.1f} MB"
+        amount = f"{quantity(len(wanted), 'file')}, {size / 1e6:,.1f} MB"
         if size > free:
             raise UserError(
-                f"{self.address}: {told}, but {free / 1e6:,.1f} MB are free for its copy; set "
+                f"{self.address}: {amount}, but {free / 1e6:,.1f} MB are free for its copy; set "
                 "TFCYCLEGAN_CACHE to a folder on a larger disk"
             )
-        log(f"{self.address}: bringing {told} to this disk")
+        log(f"{self.address}: bringing {amount} to this disk")
         with (
             Progress(len(wanted), unit="file", label="bringing") as progress,
             concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool,
-            self._told("read"),
+            told(self.address, "read"),
         ):
             started = [pool.submit(self._fetch_one, *each) for each in wanted.items()]
             try:
@@ -215,9 +199,9 @@ class Mirror:
         temporary = files.temporary_name(path)
         try:
             self._store.get_file(name, str(temporary))
-            if (changed := _time(entry)) is not None:  # the same on every machine
+            if (changed := written_at(entry)) is not None:  # the same on every machine
                 os.utime(temporary, (changed, changed))
-            self._note(name, _Copied(_version(entry), *_status(temporary)))
+            self._journal.note(name, Copied(version(entry), *_status(temporary)))
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -243,7 +227,7 @@ class Mirror:
 
     def _left(self, name: str) -> None:
         """Notes that the copy has an object no more; folders that this leaves empty go too."""
-        self._note(name, gone=True)
+        self._journal.note(name, gone=True)
         with contextlib.suppress(OSError):
             os.removedirs(self._path(name).parent)
 
@@ -265,7 +249,7 @@ class Mirror:
 
     def grown(self, path: Path) -> None:
         """Sends a growing file if that was some seconds ago."""
-        with self._noting:
+        with self._due_lock:
             due = time.monotonic() >= self._due.get(path, 0.0)
             self._due[path] = time.monotonic() + _GROWN_SECONDS if due else self._due[path]
         if due:
@@ -274,7 +258,7 @@ class Mirror:
     def removed(self, path: Path) -> None:
         """Removes the objects of a file or of all files in a folder, the last sent first."""
         name = self._name(path)
-        gone = [each for each in self._known if each == name or each.startswith(f"{name}/")]
+        gone = [each for each in self._journal.known if each == name or each.startswith(f"{name}/")]
         try:
             for each in reversed(gone):
                 self._discard(each)
@@ -317,15 +301,15 @@ class Mirror:
 
     def _send(self, path: Path) -> None:
         name, status = self._name(path), _status(path)
-        with self._turns[name], self._told("written"):
+        with self._turns[name], told(self.address, "written"):
             if not self._is_as_sent(name):
                 raise _Changed(
                     f"{self._scheme}://{name}: another program has changed it meanwhile; end one "
                     "of the two, then run the same command again"
                 )
-            self._note(name)
+            self._journal.note(name)
             self._store.put_file(str(path), name)
-            self._note(name, _Copied(self._version_there(name), *status))
+            self._journal.note(name, Copied(self._version_there(name), *status))
             self._written = True
 
     def _send_folder(self, path: Path) -> None:
@@ -334,41 +318,41 @@ class Mirror:
         """
         folder, marker = self._name(path), self._name(files.temporary_name(path))
         inside = [each for each in path.rglob("*") if each.is_file()]
-        with self._told("written"):
-            self._note(marker)
+        with told(self.address, "written"):
+            self._journal.note(marker)
             self._store.pipe_file(marker, b"this folder is being written\n")
             self._store.invalidate_cache()
-            there = _by_name(self._store.find(folder, detail=True).values())
+            there = by_name(self._store.find(folder, detail=True).values())
         for name in there.keys() - {self._name(each) for each in inside}:
             self._discard(name)
         for each in sorted(inside, key=lambda one: (-len(one.parts), one.stat().st_mtime_ns)):
-            self._known.pop(self._name(each), None)  # whatever is there is replaced
+            self._journal.known.pop(self._name(each), None)  # whatever is there is replaced
             self._send(each)
         self._discard(marker)
         self._unfinished.discard(folder)
 
     def _discard(self, name: str) -> None:
-        with self._told("written"), contextlib.suppress(FileNotFoundError):
+        with told(self.address, "written"), contextlib.suppress(FileNotFoundError):
             self._store.rm_file(name)
-        self._note(name, gone=True)
+        self._journal.note(name, gone=True)
 
     def _is_as_sent(self, name: str) -> bool:
         """Whether no other program has written an object since this machine did."""
-        copied = self._known.get(name)
+        copied = self._journal.known.get(name)
         if copied is None or (there := self._version_there(name)) == copied.version:
             return True
-        self._read_journal()  # another command here may have sent it
-        copied = self._known.get(name)
+        self._journal.read()  # another command here may have sent it
+        copied = self._journal.known.get(name)
         return copied is None or there == copied.version
 
     def _version_there(self, name: str) -> str:
         try:
             self._store.invalidate_cache()
-            return _version(self._store.info(name))
+            return version(self._store.info(name))
         except FileNotFoundError:
             return ""
 
-    # Names, files and the journal
+    # Names and files
 
     def _path(self, name: str) -> Path:
         return self._base / name
@@ -391,7 +375,7 @@ class Mirror:
         return found
 
     def _is_news(self, name: str, status: tuple[int, int]) -> bool:
-        copied = self._known.get(name)
+        copied = self._journal.known.get(name)
         return copied is None or (copied.size, copied.changed) != status
 
     def _in_unfinished(self, name: str) -> bool:
@@ -399,100 +383,8 @@ class Mirror:
 
     def _own_folders(self) -> set[str]:
         """Folders whose sending was begun from here, where they are complete."""
-        folders = filter(None, map(_folder_of_marker, list(self._known)))
+        folders = filter(None, map(folder_of_marker, list(self._journal.known)))
         return {folder for folder in folders if self._path(folder).is_dir()}
-
-    def _read_journal(self) -> None:
-        known: dict[str, _Copied | None] = {}
-        text = self._journal.read_text(encoding="utf-8") if self._journal.exists() else ""
-        for line in text.splitlines():
-            try:
-                name, what, *copied = json.loads(line)
-            except ValueError:  # cut off by a crash
-                continue
-            known.pop(name, None)
-            if what != "gone":
-                known[name] = _Copied(*copied) if copied else None
-        with self._noting:
-            self._known = known
-
-    def _note(self, name: str, copied: _Copied | None = None, *, gone: bool = False) -> None:
-        with self._noting:
-            self._known.pop(name, None)  # so that names are in the order of sending
-            if not gone:
-                self._known[name] = copied
-            with open(self._journal, "a", encoding="utf-8") as stream:
-                stream.write(_line(name, copied, gone=gone))
-
-    @contextlib.contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        """Turns a store's errors, each store's own, into one line.
-
-        Args:
-            what: "read" or "written".
-        """
-        try:
-            yield
-        except (UserError, RunError):
-            raise
-        except Exception as error:
-            kinds = f"{type(error).__name__} {type(error.__cause__).__name__}"
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
-            bucket = self._key.split("/")[0]
-            if isinstance(error, OSError) and error.errno in _OF_THIS_DISK:
-                raise
-            if isinstance(error, FileNotFoundError) and "bucket" in f"{kinds} {reason}".lower():
-                raise UserError(
-                    f"{self.address}: there is no bucket {bucket}; make it, or correct the name"
-                ) from error
-            if any(word in kinds for word in _REFUSED):
-                mend = _CREDENTIALS.get(self._scheme, "check its permissions")
-                raise UserError(f"{self.address}: refuses access ({reason}); {mend}") from error
-            mend = "; run the same command again when it can" if what == "read" else ""
-            raise RunError(f"{self.address}: cannot be {what} ({reason}){mend}") from error
-
-
-def _by_name(entries: Any) -> dict[str, Mapping[str, Any]]:
-    """Objects by name, without the empty ones that stand for folders."""
-    named = {str(entry["name"]).lstrip("/"): entry for entry in entries}
-    return {name: entry for name, entry in named.items() if not name.endswith("/")}
-
-
-def _version(entry: Mapping[str, Any]) -> str:
-    for name in ("generation", "etag", "ETag"):
-        if entry.get(name):
-            return str(entry[name])
-    return f"{entry['size']} {_time(entry)}"
-
-
-def _time(entry: Mapping[str, Any]) -> float | None:
-    """When an object was written, in seconds."""
-    for name in ("LastModified", "updated", "last_modified", "created"):
-        at = entry.get(name)
-        if isinstance(at, str):
-            at = datetime.datetime.fromisoformat(at)
-        if isinstance(at, datetime.datetime):
-            at = at.timestamp()
-        if isinstance(at, float):
-            return at
-    return None
-
-
-def _status(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-def _is_path(name: str, all_names: Mapping[str, Any]) -> bool:
-    """Whether a file can have this name, which must not be that of a folder either."""
-    parts = name.split("/")
-    folders = ("/".join(parts[:count]) for count in range(1, len(parts)))
-    return (
-        "\0" not in name
-        and not {"", ".", ".."} & set(parts)
-        and max(len(os.fsencode(part)) for part in parts) <= 255
-        and not any(folder in all_names for folder in folders)
-    )
 
 
 def _stays_here(name: str) -> bool:
@@ -504,17 +396,6 @@ def _stays_here(name: str) -> bool:
     )
 
 
-def _folder_of_marker(name: str) -> str | None:
-    """The folder that an object marks as being written."""
-    place, _, last = name.rpartition("/")
-    inner = last.removeprefix(".").removesuffix(files.TEMPORARY_SUFFIX)
-    is_marker = last == f".{inner}{files.TEMPORARY_SUFFIX}"
-    return (f"{place}/{inner}" if place else inner) if is_marker else None
-
-
-def _line(name: str, copied: _Copied | None, *, gone: bool = False) -> str:
-    if gone:
-        return json.dumps([name, "gone"]) + "\n"
-    if copied is None:
-        return json.dumps([name, "begun"]) + "\n"
-    return json.dumps([name, "copied", copied.version, copied.size, copied.changed]) + "\n"
+def _status(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
