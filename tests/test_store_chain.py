@@ -205,7 +205,10 @@ def test_one_line_each_for_what_is_missing(store, server, command):
         return ended.stderr
 
     assert "--run_dir=s3://lab/none: holds no run" in told()
-    assert "s3://labb/run: there is no bucket labb; make it, or" in told(run="s3://labb/run")
+    assert (
+        "s3://labb/run: not found (The specified bucket does not exist); make the bucket labb"
+        in told(run="s3://labb/run")
+    )
     without = told(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert "s3://lab/none: refuses access" in without and "set AWS_ACCESS_KEY_ID" in without
     away = told(code=1, AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1")

@@ -5,6 +5,7 @@ on an S3 server.
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 
 import fsspec
@@ -82,7 +83,6 @@ def test_files_are_on_the_store_in_the_order_in_which_they_were_finished(store, 
         assert files.read_json(run / "config.json") == {"run_dir": str(run), "data_dir": "data"}
         assert (run / "events").read_text() == "grows"
         assert not (run / ".cache").exists() and not (run / ".lock").exists()
-        assert "bringing 4 files" not in names(store)
 
 
 def test_a_later_command_brings_only_what_has_changed(store, machines, capsys):
@@ -102,6 +102,15 @@ def test_a_later_command_brings_only_what_has_changed(store, machines, capsys):
         run = Path(config.run_dir)
         assert sorted(path.name for path in run.iterdir()) == ["a", "b"]
         assert (run / "b").read_text() == "new"
+
+
+def test_a_copy_may_be_deleted(store):
+    with places.at_hand(Config(run_dir=PLACE)) as config:
+        files.write_text(Path(config.run_dir) / "a", "a")
+    shutil.rmtree(config.run_dir)
+    with places.at_hand(Config(run_dir=PLACE)) as config:
+        assert (Path(config.run_dir) / "a").read_text() == "a"
+    assert names(store) == ["a"]
 
 
 def killed(mirror) -> None:
@@ -303,7 +312,11 @@ def test_refusals(arguments, told, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("error", "kind", "told"),
     [
-        (FileNotFoundError("The specified bucket does not exist"), UserError, "no bucket bucket"),
+        (
+            FileNotFoundError("The specified bucket does not exist"),
+            UserError,
+            "not found (The specified bucket does not exist); make the bucket bucket, or",
+        ),
         (PermissionError("Access Denied"), UserError, "refuses access (Access Denied); check"),
         (TimeoutError("slow"), RunError, "cannot be read (slow); run the same command"),
     ],

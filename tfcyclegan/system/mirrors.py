@@ -158,7 +158,6 @@ class Mirror:
                 key: entry
                 for key, entry in beside
                 if key.rpartition("/")[2].startswith((stem, "metadata.json"))
-                and entry["type"] == "file"
             }
         odd = [name for name in found if not is_path(name, found)]
         if odd:
@@ -179,7 +178,7 @@ class Mirror:
                 f"{self.address}: {amount}, but {free / 1e6:,.1f} MB are free for its copy; set "
                 "TFCYCLEGAN_CACHE to a folder on a larger disk"
             )
-        log(f"{self.address}: bringing {amount} to this disk")
+        log(f"{self.address}: bringing {amount} to {self._base.parent}")
         with (
             Progress(len(wanted), unit="file", label="bringing") as progress,
             concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool,

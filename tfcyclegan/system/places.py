@@ -112,8 +112,13 @@ def at_hand(config: Config) -> Iterator[Config]:
                 bring(Path(place))
         yield dataclasses.replace(config, **changed) if changed else config  # type: ignore[type-var]
     except BaseException:
-        with contextlib.suppress(RunError):  # beside the error that ended the command
-            settle()
+        from tfcyclegan.system.progress import log
+
+        for mirror in _mirrors:
+            try:
+                mirror.settle(final=True)
+            except (RunError, UserError) as error:
+                log(str(error))  # beside the error that ended the command
         raise
     else:
         for mirror in _mirrors:

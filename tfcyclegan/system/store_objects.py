@@ -15,6 +15,7 @@ _CREDENTIALS = {
     "gs": "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS",
 }
 _REFUSED = ("Credential", "Permission", "Forbidden", "Unauthorized", "Authentication", "Token")
+_DENIED = ("Forbidden", "Anonymous caller")  # gcsfs: of an OSError
 _OF_THIS_DISK = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
 
 
@@ -85,14 +86,14 @@ def told(address: str, what: str) -> Iterator[None]:
         kinds = f"{type(error).__name__} {type(error.__cause__).__name__}"
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         scheme, _, key = address.partition("://")
-        if isinstance(error, OSError) and error.errno in _OF_THIS_DISK:
+        if isinstance(error, OSError) and (error.filename or error.errno in _OF_THIS_DISK):
             raise
-        if isinstance(error, FileNotFoundError) and "bucket" in f"{kinds} {reason}".lower():
-            bucket = key.split("/")[0]
+        if isinstance(error, FileNotFoundError):
             raise UserError(
-                f"{address}: there is no bucket {bucket}; make it, or correct the name"
+                f"{address}: not found ({reason}); make the bucket {key.split('/')[0]}, or correct "
+                "the name"
             ) from error
-        if any(word in kinds for word in _REFUSED):
+        if any(word in kinds for word in _REFUSED) or any(word in reason for word in _DENIED):
             mend = _CREDENTIALS.get(scheme, "check its permissions")
             raise UserError(f"{address}: refuses access ({reason}); {mend}") from error
         mend = "; run the same command again when it can" if what == "read" else ""
