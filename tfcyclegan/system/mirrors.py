@@ -98,7 +98,7 @@ class Mirror:
         import fsspec
 
         try:
-            # listings would be answered from memory
+            # without the memory of listings, in which the work of others is missing
             return fsspec.filesystem(self._scheme, use_listings_cache=False)
         except ImportError as error:
             extra = _EXTRAS.get(self._scheme, self._scheme)
@@ -148,7 +148,6 @@ class Mirror:
         """All objects by name; of a file, with those that belong to it: of the same name up to the
         first dot, and an export's metadata.json.
         """
-        self._store.invalidate_cache()
         found = by_name(self._store.find(self._key, detail=True).values())
         if found.keys() == {self._key}:
             folder, _, name = self._key.rpartition("/")
@@ -320,7 +319,6 @@ class Mirror:
         with told(self.address, "written"):
             self._journal.note(marker)
             self._store.pipe_file(marker, b"this folder is being written\n")
-            self._store.invalidate_cache()
             there = by_name(self._store.find(folder, detail=True).values())
         for name in there.keys() - {self._name(each) for each in inside}:
             self._discard(name)
@@ -346,7 +344,6 @@ class Mirror:
 
     def _version_there(self, name: str) -> str:
         try:
-            self._store.invalidate_cache()
             return version(self._store.info(name))
         except FileNotFoundError:
             return ""
