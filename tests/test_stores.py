@@ -279,6 +279,14 @@ def test_names_that_no_file_can_have_are_told(store, capsys, monkeypatch):
     assert told in capsys.readouterr().out
 
 
+def test_a_comma_separates_places(store):
+    with (
+        pytest.raises(UserError, match="choose one without a comma"),
+        places.at_hand(Config(run_dir=f"{PLACE},2")) as config,
+    ):
+        files.write_text(Path(config.run_dir) / "a", "a")
+
+
 def test_messages_name_the_store(capsys):
     def run(config):
         log(f"{config.run_dir}: opened")
@@ -294,6 +302,8 @@ def test_messages_name_the_store(capsys):
     ("arguments", "told"),
     [
         (["--cache_dir=memory://b/cache"], "mapped into memory; give a local folder"),
+        (["--run_dir=az://b/run"], "az:// is no store that is known; give a path, or a string"),
+        (["--data_dir=here,s3:/b/x"], "s3:/ is no store that is known"),
         (["--run_dir=memory://"], "memory://: names no bucket; write memory://BUCKET/FOLDER"),
         (["--run_dir=gs://b/run"], "needs the extra gcs: pip install 'tfcyclegan[gcs]'"),
         (

@@ -134,10 +134,12 @@ class Mirror:
                 if self._is_news(name, status) and not self._in_unfinished(name)
             ]
             self._set_aside(news)
-            given_up = {name for name in self._journal.known if folder_of_marker(name)} - markers
-            for name in (sent.keys() - theirs.keys()) | given_up:
+            for name in sent.keys() - theirs.keys():
                 self._path(name).unlink(missing_ok=True)
                 self._left(name)
+            given_up = {name for name in self._journal.known if folder_of_marker(name)} - markers
+            for name in given_up:
+                self._journal.note(name, gone=True)
             old = {name for name in here if sent.get(name) != versions.get(name)}
             here = {name: here[name] for name in here.keys() - old - set(news)}
         for folder in sorted(self._unfinished - self._own_folders()):
@@ -256,7 +258,8 @@ class Mirror:
     def removed(self, path: Path) -> None:
         """Removes the objects of a file or of all files in a folder, the last sent first."""
         name = self._name(path)
-        gone = [each for each in self._journal.known if each == name or each.startswith(f"{name}/")]
+        known = list(self._journal.known)  # other threads send meanwhile
+        gone = [each for each in known if each == name or each.startswith(f"{name}/")]
         try:
             for each in reversed(gone):
                 self._discard(each)

@@ -27,6 +27,8 @@ Config = TypeVar("Config")
 SCHEMES = ("s3", "gs", "memory")
 """Beginnings of addresses; memory:// is fsspec's store in the memory of one process, for tests."""
 _ADDRESS = re.compile(rf'(?:^|(?<=[",]))({"|".join(SCHEMES)})://')
+# another store's, or what pathlib makes of an address
+_NO_ADDRESS = re.compile(rf"(?:^|(?<=,))(?!(?:{'|'.join(SCHEMES)})://)(?:[a-z]\w+://|(?:s3|gs):/)")
 _ON_DISK_ONLY = ("cache_dir",)
 
 _roots: set[str] = set()
@@ -61,7 +63,7 @@ def named(text: str) -> str:
 
 def on_store(path: Path) -> bool:
     """Whether a path is that of a copy or inside one."""
-    return any(path.is_relative_to(place) for place in _roots)
+    return any(path.is_relative_to(f"{place}/{name}") for place in _roots for name in SCHEMES)
 
 
 def bring(path: Path) -> None:
@@ -91,7 +93,14 @@ def at_hand(config: Config) -> Iterator[Config]:
     changed: dict[str, Any] = {}
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
         given = getattr(config, field.name)
-        if not isinstance(given, str) or (here := localized(given)) == given:
+        if not isinstance(given, str):
+            continue
+        if unknown := _NO_ADDRESS.search(given):
+            raise UserError(
+                f"--{field.name}={given}: {unknown[0]} is no store that is known; give a path, or "
+                "a string that starts with s3:// or gs://"
+            )
+        if (here := localized(given)) == given:
             continue
         if field.name in _ON_DISK_ONLY:
             raise UserError(f"--{field.name}={given}: is mapped into memory; give a local folder")
@@ -140,6 +149,8 @@ def finished(path: Path) -> None:
     """Sends a file or folder that now is under its final name, if it is of a copy."""
     if (mirror := _mirror_of(path)) is not None:
         mirror.finished(path)
+    elif on_store(path):
+        raise UserError(f"{path}: is part of no place of this command; choose one without a comma")
 
 
 def grown(path: Path) -> None:

@@ -39,17 +39,17 @@ class Journal:
 
     def read(self) -> None:
         """Reads it again, since another command on this machine may have written."""
-        known: dict[str, Copied | None] = {}
-        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
-        for line in text.splitlines():
-            try:
-                name, what, *copied = json.loads(line)
-            except ValueError:  # cut off by a crash
-                continue
-            known.pop(name, None)
-            if what != "gone":
-                known[name] = Copied(*copied) if copied else None
         with self._lock:
+            known: dict[str, Copied | None] = {}
+            text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+            for line in text.splitlines():
+                try:
+                    name, what, *copied = json.loads(line)
+                except ValueError:  # cut off by a crash
+                    continue
+                known.pop(name, None)
+                if what != "gone":
+                    known[name] = Copied(*copied) if copied else None
             self.known = known
 
     def shorten(self) -> None:
