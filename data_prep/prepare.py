@@ -26,7 +26,6 @@ import dataclasses
 import functools
 import json
 import re
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -110,7 +109,7 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
                     f"{output_dir} and run the same command again"
                 )
     # left by a run that was killed right after writing its manifest
-    shutil.rmtree(output_dir / shards.WORK, ignore_errors=True)
+    files.remove(output_dir / shards.WORK, ignore_errors=True)
     log(f"{output_dir}: already complete: {manifest.counts(made)}")
 
 
@@ -228,7 +227,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
     files.write_json(
         output_dir / MANIFEST, {**made, **({TWINS: counted} if counted else {}), **request.remarks}
     )
-    shutil.rmtree(work)
+    files.remove(work)
     for line in manifest.summary(made, request.hints):
         log(f"{output_dir}: {line}")
 
@@ -261,8 +260,8 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
             left |= {f".{name}{files.TEMPORARY_SUFFIX}" for name in left}
             for entry in output_dir.iterdir():  # so that no name points outside the directory
                 if entry.name in left and not entry.is_dir():
-                    entry.unlink()
-            shutil.rmtree(output_dir / shards.WORK)
+                    files.remove(entry)
+            files.remove(output_dir / shards.WORK)
     else:
         strangers = [
             entry.name
@@ -275,7 +274,7 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
                 "choose another --output_dir"
             )
     files.write_json(path, claim)
-    (output_dir / QUARANTINE).unlink(missing_ok=True)
+    files.remove(output_dir / QUARANTINE)
 
 
 def _finished(output_dir: Path, shard: _Shard) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.system import places
 from tfcyclegan.system.progress import quantity
 
 CONVERSIONS, LEFT_OUT = "conversions", "left_out"
@@ -120,6 +121,7 @@ class Journal:
             with open(self._path, "a", encoding="utf-8") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX)
                 stream.write(f"{json.dumps([picture, *told])}\n")
+            places.grown(self._path)
             self._notes[picture] = told
 
     def counted(self, left_out: Mapping[str, int]) -> dict[str, Any]:

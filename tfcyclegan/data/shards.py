@@ -124,7 +124,7 @@ def by_one_worker(
 
 def forget(directory: Path, file: str) -> None:
     """Marks a shard as not finished."""
-    _note_path(directory, file).unlink(missing_ok=True)
+    files.remove(_note_path(directory, file))
 
 
 def _note_path(directory: Path, file: str) -> Path:

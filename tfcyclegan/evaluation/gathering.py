@@ -5,7 +5,6 @@ the translations.
 import collections
 import dataclasses
 import functools
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,7 +82,7 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
             f"{folder}: replacing the translations there, which are by another checkpoint or at "
             "another scale"
         )
-        shutil.rmtree(folder)
+        files.remove(folder)
     spool = task.spool()
     inputs = sides[direction[0]].load(split, spool)
     elsewhere = of_run(task.engine, run, checkpoint, direction) if task.engine else None

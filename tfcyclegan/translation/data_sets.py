@@ -12,7 +12,6 @@ import collections
 import dataclasses
 import functools
 import itertools
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -105,7 +104,7 @@ def translate_data(
             made = files.read_json(output / MANIFEST)
             with files.understanding(output / MANIFEST):
                 _refuse_other(output, made.get("request"), request)
-            shutil.rmtree(output / shards.WORK, ignore_errors=True)
+            files.remove(output / shards.WORK, ignore_errors=True)
             log(f"{output}: already complete: {manifest.counts(made)}")
             return
         _claim(output, request)
@@ -131,7 +130,7 @@ def translate_data(
         )
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
-        shutil.rmtree(output / shards.WORK)
+        files.remove(output / shards.WORK)
         for line in manifest.summary(made):
             log(f"{output}: {line}")
 
