@@ -69,7 +69,9 @@ def _mean_moments(translator: Translator, frames: Iterable[np.ndarray]) -> Momen
         means, variances = (np.stack(each) for each in zip(*of_norm, strict=True))
         # of all frames' values together: the mean variance, and that of the means
         variance = variances.mean(axis=0) + means.var(axis=0)
-        moments.append((np.float32(means.mean(axis=0)), np.float32(variance)))
+        moments.append(
+            (np.asarray(means.mean(axis=0), np.float32), np.asarray(variance, np.float32))
+        )
     return moments
 
 

@@ -379,7 +379,6 @@ def _translate_all(
         arrays: extension of array files.
         reserved: see `write_pictures`.
     """
-
     model = translators[0]
     ending = ".png" if model.values.target is None else arrays
 
