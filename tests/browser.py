@@ -1,13 +1,18 @@
-"""Headless Chromium (the fixture is in conftest.py), and the demo's page in it, for the tests
-marked `browser`.
+"""Headless Chromium (the fixture is in conftest.py), what axe-core says of a page in it, and the
+demo's page, for the tests marked `browser`.
 """
 
 import base64
 import io
 import shutil
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from tfcyclegan.data import images
+from tfcyclegan.exporting import tflite
+from tfcyclegan.system.downloads import cached, from_npm, npm_members
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -28,6 +33,28 @@ SWITCHES = [
     ),
 ]
 
+SIDE = 32
+"""Side of the pictures that the demo's models of these tests take."""
+
+AXE = from_npm(
+    "axe-core@4.14.1",
+    "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745",
+    told="rules",
+)
+
+
+def barriers(page) -> list[str]:
+    """What axe-core, with all of its rules, finds to stand in the way of keyboards and screen
+    readers.
+    """
+    page.evaluate(npm_members(cached(AXE))["axe.min.js"].decode())
+    found = page.evaluate("axe.run().then((result) => result.violations)")
+    return [
+        f"{rule['id']}: {node['html'][:200]}: {node['failureSummary']}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
 
 def upload(name: str, kind: str, content: bytes) -> dict:
     return {"name": name, "mimeType": kind, "buffer": content}
@@ -41,5 +68,26 @@ def give(page, file: dict) -> None:
 
 
 def canvas(page, name: str) -> np.ndarray:
-    url = page.evaluate("name => document.getElementById(name).toDataURL()", name)
+    return canvas_of(page.evaluate("name => document.getElementById(name).toDataURL()", name))
+
+
+def canvas_of(url: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"))
+
+
+def png(pixels: np.ndarray) -> dict:
+    return upload("picture.png", "image/png", images.encode_png(pixels))
+
+
+def noise(height: int = SIDE, width: int = SIDE, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def expected(model: Path, pixels: np.ndarray) -> np.ndarray:
+    return images.to_uint8(tflite.run(model.read_bytes(), images.to_float(pixels)[np.newaxis])[0])
+
+
+def assert_translated(page, model: Path, pixels: np.ndarray) -> None:
+    assert np.array_equal(canvas(page, "input"), pixels)
+    output, wanted = canvas(page, "output"), expected(model, pixels)
+    assert wanted.std() > 1 and np.abs(output.astype(int) - wanted).max() <= 2

@@ -76,6 +76,15 @@ def test_no_sizes(text):
             "--upsampling=resize: requires ResNet generators",
         ),
         (
+            {"generator": "unet_256", "input_skip": True},
+            "--input_skip: requires ResNet generators",
+        ),
+        (
+            {"channels_b": 1, "lambda_identity": 0, "input_skip": True},
+            "--input_skip: needs domains with the same number of channels, not 3 and 1; leave it "
+            "out",
+        ),
+        (
             {"channels_b": 1},
             "--lambda_identity=0.5: identity losses need domains with the same number of channels, "
             "not 3 and 1; set --lambda_identity=0",

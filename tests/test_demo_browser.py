@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser import canvas, give, upload
+from tests.browser import SIDE, assert_translated, canvas, give, noise, png, upload
 from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.config import Size
@@ -26,13 +26,14 @@ from tfcyclegan.data import images
 from tfcyclegan.demo.web_server import open_server
 from tfcyclegan.exporting import tflite
 from tfcyclegan.exporting.exporter import export
+from tfcyclegan.training import whole_pictures
 from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.training.trainer import train
 
 pytestmark = pytest.mark.browser
 
-SIDE = 32
+WHOLE = np.random.default_rng(9).integers(0, 256, (SIDE, 3 * SIDE, 3), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,7 @@ def models(tiles, tmp_path_factory) -> list[Path]:
     place = tmp_path_factory.mktemp("trained")
     train(config(tiles, place / "run", max_steps=4, upsampling="resize"))
     run = read_run(place / "run")
+    whole_pictures.write(run.directory, "region", "ab", {"input": WHOLE}, checkpoint="latest")
     version = export(run, "latest", "ab", place / "exported", None)
     bare = place / "back.tflite"
     bare.write_bytes(
@@ -76,7 +78,12 @@ def open_page(chromium, address):
 
     def open_it(url: str = "", *, ready: bool = True, script: str = "", routes=(), **options):
         context = chromium.new_context(
-            **{"viewport": {"width": 1280, "height": 800}, "permissions": ["camera"], **options}
+            **{
+                "viewport": {"width": 1280, "height": 800},
+                "permissions": ["camera"],
+                "service_workers": "block",  # they would answer before a test's routes
+                **options,
+            }
         )
         contexts.append(context)
         context.on(
@@ -102,24 +109,6 @@ def open_page(chromium, address):
         context.close()
     assert hosts <= {"127.0.0.1", "blob", "data"} and "127.0.0.1" in hosts
     assert failures == []
-
-
-def png(pixels: np.ndarray) -> dict:
-    return upload("picture.png", "image/png", images.encode_png(pixels))
-
-
-def noise(height: int = SIDE, width: int = SIDE, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def expected(model: Path, pixels: np.ndarray) -> np.ndarray:
-    return images.to_uint8(tflite.run(model.read_bytes(), images.to_float(pixels)[np.newaxis])[0])
-
-
-def assert_translated(page, model: Path, pixels: np.ndarray) -> None:
-    assert np.array_equal(canvas(page, "input"), pixels)
-    output, wanted = canvas(page, "output"), expected(model, pixels)
-    assert wanted.std() > 1 and np.abs(output.astype(int) - wanted).max() <= 2
 
 
 @pytest.mark.parametrize(
@@ -165,7 +154,8 @@ def test_the_direction_can_be_switched(open_page, models, site):
         "back",
     ) and "satellite → map" in page.title()
     assert page.locator("#samples button").count() == len(first["samples"]) > 1
-    assert "satellite2map, test pictures" in page.inner_text("#about")
+    assert "satellite2map, a whole picture and test pictures" in page.inner_text("#about")
+    assert np.array_equal(canvas(page, "input"), WHOLE[:, SIDE : 2 * SIDE])
     assert page.get_attribute("#samples button >> nth=0", "aria-pressed") == "true", (
         "the first sample is shown at once"
     )
@@ -247,36 +237,6 @@ def test_what_is_no_picture_is_named_and_the_last_one_stays(open_page):
         assert np.array_equal(canvas(page, "output"), before)
     give(page, png(noise(seed=2)))
     assert page.inner_text("#message") == "" and not np.array_equal(canvas(page, "output"), before)
-
-
-def test_the_camera_runs_live_until_it_is_stopped(open_page):
-    page = open_page()
-    page.click("#camera")
-    page.wait_for_selector("#facts:has-text('a second')")
-    assert page.inner_text("#camera") == "Stop"
-    frames = []
-    for _ in range(3):
-        page.wait_for_timeout(400)
-        frames.append(canvas(page, "output"))
-    assert any(not np.array_equal(frames[0], later) for later in frames[1:]), (
-        "Chromium's fake camera moves"
-    )
-    page.click("#camera")
-    assert page.inner_text("#camera") == "Camera"
-    assert page.evaluate("document.getElementById('video').srcObject") is None
-    give(page, png(noise()))
-    assert "a second" not in page.inner_text("#facts")
-
-
-def test_a_camera_that_is_not_there_is_told(open_page):
-    refuse = (
-        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', "
-        "'NotAllowedError'))"
-    )
-    page = open_page(script=refuse)
-    page.click("#camera")
-    page.wait_for_selector("#message.bad:has-text('The camera cannot be used: it was not allowed')")
-    assert page.is_enabled("#camera") and page.inner_text("#camera") == "Camera"
 
 
 def broken(route) -> None:

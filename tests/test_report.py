@@ -1,5 +1,6 @@
 """The page of a run: what is on it, and the sliders over its strips."""
 
+import base64
 import io
 import json
 
@@ -8,45 +9,56 @@ import pytest
 from PIL import Image
 
 from tests.test_training import config
-from tfcyclegan import cli
+from tfcyclegan import cli, pages
 from tfcyclegan.training import run_page, strips, whole_pictures
 from tfcyclegan.training.trainer import train
 
+COLUMNS = ["real", "translated", "cycled", "identity"]
 
-def strip(side: int, columns: int, rows: int = 2, seed: int = 0) -> tuple[np.ndarray, bytes]:
-    """A strip of noise as it is and as a PNG, made as the samples of a run are; pictures are `side`
-    high and wide.
-    """
+
+def strip(side: int, columns: int, rows: int = 2, seed: int = 0) -> np.ndarray:
+    """A strip of noise; pictures are `side` high and wide."""
     random = np.random.default_rng(seed)
     noise = [random.uniform(-1, 1, (side, side, 3)) for _ in range(rows)]
     back = None if columns == 2 else lambda images: images * 0.5
-    drawn = strips.strip(noise, lambda images: -images, back, identity=columns == 4)
-    return drawn, strips.png_bytes(drawn, enlarge_below=600)
+    return strips.strip(noise, lambda images: -images, back, identity=columns == 4)
+
+
+def pixels_of(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def pixels_in(picture: pages.Picture) -> np.ndarray:
+    pixels = pixels_of(base64.b64decode(picture.url.split(",")[1]))
+    assert pixels.shape[:2] == (picture.height, picture.width)
+    return pixels
 
 
 @pytest.mark.parametrize("columns", [2, 3, 4])
 @pytest.mark.parametrize("side", [24, 36, 64, 256])
-def test_sliders_lie_on_the_columns_whatever_the_enlargement(side, columns):
-    drawn, png = strip(side, columns)
-    factor = max(1, 600 // drawn.shape[1])
-    found = run_page.sliders(png, columns=columns)
-    assert [slider.name for slider in found] == ["translated", "cycled"][: columns - 1]
-    for index, slider in enumerate(found, start=1):
-        assert (slider.width, slider.height) == (side * factor, drawn.shape[0] * factor)
-        # CSS: a background `size` % as wide as its box, moved left by `position` % of what does not
-        # fit
-        shown = slider.size / 100 * slider.width
-        assert shown == pytest.approx(drawn.shape[1] * factor)
-        assert slider.position / 100 * (shown - slider.width) == pytest.approx(
-            index * (side + strips.GAP) * factor
-        )
+def test_sliders_have_the_pictures_of_their_columns_and_rows(side, columns):
+    drawn = strip(side, columns)
+    enlarged = pixels_of(strips.png_bytes(drawn, enlarge_below=600))
+    assert enlarged.shape[1] == max(1, 600 // drawn.shape[1]) * drawn.shape[1]
+    np.testing.assert_array_equal(strips.at_own_size(enlarged), drawn)
+    found = run_page.sliders(drawn, COLUMNS[:columns])
+    assert list(found) == ["translated", "cycled"][: columns - 1]
+    for index, pairs in enumerate(found.values(), start=1):
+        assert len(pairs) == 2
+        for row, pair in enumerate(pairs):
+            top = row * (side + strips.GAP)
+            for cell, column in zip(pair, (0, index), strict=True):
+                left = column * (side + strips.GAP)
+                np.testing.assert_array_equal(
+                    pixels_in(cell), drawn[top : top + side, left : left + side]
+                )
 
 
 def test_pictures_of_several_widths_have_no_sliders():
     random = np.random.default_rng(0)
     pictures = [random.uniform(-1, 1, (24, width, 3)) for width in (24, 32)]
     drawn = strips.strip(pictures, lambda images: -images, lambda images: images, identity=False)
-    assert run_page.sliders(strips.png_bytes(drawn, enlarge_below=600), columns=3) == []
+    assert run_page.sliders(drawn, COLUMNS[:3]) == {}
 
 
 @pytest.fixture(scope="module")
@@ -126,15 +138,13 @@ def test_translated_pictures_come_whole_into_the_report(run_dir, tmp_path, capsy
     shown = {picture.name: picture for picture in whole_pictures.read(run_dir)}
     assert shown["one"].columns == ["input", "translated"]
     assert shown["two"].columns == ["input", "translated", "truth"]
-    pixels = np.asarray(Image.open(io.BytesIO(shown["two"].content)))
-    assert pixels.shape == (20, 3 * 40 + 2 * strips.GAP, 3)
-    for cell, path in enumerate((inputs, tmp_path / "out", truths)):
-        left = cell * (40 + strips.GAP)
+    cells = shown["two"].tiles
+    for column, path in zip(shown["two"].columns, (inputs, tmp_path / "out", truths), strict=True):
         expected = np.asarray(Image.open(path / "two.png"))
-        assert np.array_equal(pixels[:, left : left + 40], expected)
+        np.testing.assert_array_equal(pixels_in(cells[column]), expected)
     page = (run_dir / "report.html").read_text()
-    assert page.index("<h2>Whole pictures") < page.index("<h2>A to B, test")
-    assert page.count("A to B, checkpoint step-4") == 2 and shown["two"].url in page
+    assert page.index("<h2>Whole pictures") < page.index("<h2>Verdict")
+    assert page.count("A to B, checkpoint step-4") == 2 and cells["truth"].url in page
     assert cli.main([*given, f"--truth={inputs / 'one.png'}"]) == 0  # replaces, adds nothing
     assert [p.columns[-1] for p in whole_pictures.read(run_dir)] == ["truth", "translated"]
     (truths / "two.png").rename(truths / "three.png")

@@ -1,98 +1,205 @@
-"""A run's report in headless Chromium, from disk: sliders, phones, dark mode, and nothing asked of
-other servers.
+"""The pages of runs in headless Chromium, from disk: sharp pictures, sliders, phones, dark mode,
+keyboard and screen reader, and nothing asked of other servers.
 """
 
+import base64
 import io
+import math
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.browser import barriers
+from tests.conftest import eagerly
 from tests.test_training import config
+from tfcyclegan import cli, pages
 from tfcyclegan.training.trainer import train
 
 pytestmark = pytest.mark.browser
 
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 900}
+WIDE = {"width": 1920, "height": 1080}
 
 
 @pytest.fixture(scope="module")
 def report(tiles, tmp_path_factory) -> Path:
-    directory = tmp_path_factory.mktemp("report") / "run"
-    train(
-        config(tiles, directory, max_steps=12, log_every_steps=2, eval_every_steps=4, eval_images=8)
-    )
-    return directory / "report.html"
+    """A run's report with a whole picture, its evaluation, and a comparison of it with itself."""
+    place = tmp_path_factory.mktemp("report")
+    run = place / "run"
+    with eagerly():
+        train(config(tiles, run, max_steps=4, log_every_steps=1, eval_every_steps=2, eval_images=8))
+    noise = np.random.default_rng(0).integers(0, 256, (24, 60, 3), np.uint8)
+    Image.fromarray(noise).save(place / "region.png")
+    of_run = f"--run_dir={run}"
+    region = [f"--input={place}/region.png", f"--output={place}/out", "--scale=original"]
+    assert cli.main(["translate", of_run, *region, "--report"]) == 0
+    assert cli.main(["evaluate", of_run, "--direction=both", "--features=none"]) == 0
+    shutil.copytree(run, place / "again")
+    runs = f"--run_dirs={run},{place / 'again'}"
+    assert cli.main(["compare", runs, f"--output={run / 'compare.html'}"]) == 0
+    return run / "report.html"
 
 
 @pytest.fixture
 def opened(chromium, report):
-    """Opens the report; whatever it asks for but itself fails the test."""
-    pages, asked = [], []
+    """Opens the report, or another page of the run; whatever it asks for but itself fails the
+    test.
+    """
+    contexts, asked, wanted = [], [], set()
 
-    def open_page(**settings):
+    def open_page(name: str = "report.html", **settings):
         page = chromium.new_context(**settings).new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: pytest.fail(str(error)))
-        page.goto(report.as_uri())
-        pages.append(page)
+        url = (report.parent / name).as_uri()
+        page.goto(url)
+        page.wait_for_function(
+            "[...document.querySelectorAll('.tiles > *')].every(e => e.style.width)"
+        )
+        contexts.append(page.context)
+        wanted.add(url)
         return page
 
     yield open_page
-    for page in pages:
-        page.context.close()
-    assert {url for url in asked if not url.startswith("data:")} == {report.as_uri()}
+    for context in contexts:
+        context.close()
+    assert {url for url in asked if not url.startswith("data:")} == wanted
+
+
+def pixels_of(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.int16)
 
 
 def shot(element) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB"), np.int16)
+    return pixels_of(element.screenshot())
+
+
+def source(image) -> np.ndarray:
+    """The pixels that an <img> holds."""
+    return pixels_of(base64.b64decode(image.get_attribute("src").split(",")[1]))
+
+
+def enlarged(pixels: np.ndarray, element, ratio: float = 1) -> np.ndarray:
+    """Pixels as large as an element is, each a square."""
+    times = round(element.bounding_box()["width"] * ratio / pixels.shape[1])
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def assert_shows(element, expected: np.ndarray, ratio: float = 1) -> None:
+    """A screenshot begins and ends at whole CSS pixels, before and after the element."""
+    found = shot(element)
+    height, width = expected.shape[:2]
+    around = range(math.ceil(ratio) + 1)
+    cut = [found[top : top + height, left : left + width] for top in around for left in around]
+    whole = [part for part in cut if part.shape == expected.shape]
+    assert min(np.abs(part - expected).mean() for part in whole) < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "viewport", "ratio"),
+    [
+        ("report.html", DESKTOP, 1),
+        ("report.html", WIDE, 1.5),
+        ("report.html", PHONE, 3),
+        ("evaluation/index.html", DESKTOP, 1),
+        ("compare.html", DESKTOP, 2),
+    ],
+)
+def test_pictures_are_sharp_and_use_the_width(opened, name, viewport, ratio):
+    page = opened(name, viewport=viewport, device_scale_factor=ratio)
+    groups = page.evaluate(
+        """[...document.querySelectorAll('.tiles')].map((group) => [group.clientWidth, [
+          ...group.children].map((tile) => [Number(tile.dataset.panels),
+            tile.querySelector('img').naturalWidth, tile.getBoundingClientRect().width])])"""
+    )
+    assert groups
+    for room, tiles in groups:
+        for panels, own, width in tiles:
+            times = width * ratio / own
+            assert times == pytest.approx(round(times), abs=0.01) and round(times) >= 1
+            across = min(len(tiles), int((room + 13) / (width + 12.8)))
+            assert across * width > room / 2 or width + own / ratio > 256 * panels
+    image = page.locator(".tiles figure img").first
+    assert_shows(image, enlarged(source(image), image, ratio), ratio)
+
+
+def test_larger_pictures_are_shrunk_smoothly(opened):
+    page = opened(viewport={"width": 320, "height": 740})
+    group = page.locator(".tiles").first
+    group.evaluate("e => e.querySelectorAll('img').forEach((i) => i.setAttribute('width', 4000))")
+    page.set_viewport_size({"width": 319, "height": 740})
+    page.wait_for_selector(".tiles:first-of-type > .shrunk")
+    tile = group.locator("> *").first
+    assert tile.bounding_box()["width"] == pytest.approx(319 - 32, abs=1)
+    rendering = "e => getComputedStyle(e).imageRendering"
+    assert tile.locator("img").evaluate(rendering) == "auto"
 
 
 @pytest.mark.parametrize(("index", "name"), [(0, "translated"), (1, "cycled")])
-def test_a_slider_moves_from_the_real_pictures_to_the_others(opened, report, index, name):
+def test_a_slider_moves_from_the_real_pictures_to_the_others(opened, index, name):
     page = opened(viewport=DESKTOP)
-    strip = np.asarray(
-        Image.open(max((report.parent / "samples").glob("test-*-ab.png"))).convert("RGB"), np.int16
-    )
     slider = page.locator(".slider").nth(index)
     assert name in slider.locator("h3").inner_text()
-    # one pixel of the strip a pixel of the screen
-    width = int(slider.evaluate("element => getComputedStyle(element).getPropertyValue('--width')"))
-    layers = slider.locator(".layers")
-    layers.evaluate(
-        f"element => {{ element.style = 'position: fixed; inset: 0 auto auto 0; border-radius: 0; "
-        f"width: {width}px' }}"
-    )
-    gap = (strip.shape[1] - 4 * width) // 3
-    columns = [strip[:, start : start + width] for start in range(0, strip.shape[1], width + gap)]
-    for value, expected in ((0, columns[0]), (100, columns[index + 1])):
-        slider.locator("input").evaluate(
-            f"element => {{ element.value = {value}; element.oninput() }}"
-        )
-        assert np.abs(shot(layers) - expected).mean() < 1, f"at {value} %"
-    slider.locator("input").evaluate("element => { element.value = 50; element.oninput() }")
-    halves = np.concatenate(
-        [columns[0][:, : width // 2], columns[index + 1][:, width // 2 :]], axis=1
-    )
-    assert np.abs(shot(layers) - halves).mean() < 1
-    assert np.abs(columns[0] - columns[index + 1]).mean() > 5, (
-        "the columns differ, so the comparisons say something"
-    )
+    layers = slider.locator(".layers").first
+    real, other = (source(layers.locator("img").nth(each)) for each in (0, 1))
+    assert np.abs(real - other).mean() > 5, "they differ, so the comparison says something"
+    real, other = (enlarged(each, layers) for each in (real, other))
+    middle = real.shape[1] // 2
+    halves = np.concatenate([real[:, :middle], other[:, middle:]], axis=1)
+    handle = slider.locator("input")
+    for key, share, expected in (("Home", 0, real), ("End", 100, other), (None, 50, halves)):
+        if key:
+            handle.press(key)
+        else:
+            handle.fill("50")
+        assert handle.get_attribute("aria-valuetext") == f"{share} %"
+        assert_shows(layers, expected)
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESKTOP])
-def test_nothing_sticks_out_of_the_page(opened, viewport):
-    page = opened(viewport=viewport)
-    page.locator("summary").click()
+@pytest.mark.parametrize("name", ["report.html", "evaluation/index.html", "compare.html"])
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(PHONE, "dark"), (DESKTOP, "light"), (WIDE, "dark")]
+)
+def test_it_fits_and_bars_nobody(opened, name, viewport, scheme):
+    page = opened(name, viewport=viewport, color_scheme=scheme)
+    if name == "report.html":
+        page.locator("summary").click()
     assert page.evaluate("document.scrollingElement.scrollWidth") <= viewport["width"]
-    assert page.locator(".curve svg").count() >= 4
-    widths = page.evaluate(
-        "[...document.querySelectorAll('.curve svg, .strip img, .slider')].map(e => "
-        "e.getBoundingClientRect().width)"
+    assert barriers(page) == []
+
+
+def test_the_page_of_an_adaptation_bars_nobody(opened, report):
+    arms, url = (
+        ["source only", "translated"],
+        pages.data_url((report.parents[1] / "region.png").read_bytes()),
     )
-    assert min(widths) > 100
+    results = {"source": "toy", "target": "city", "segmenter": "U-Net", "seeds": [0], "note": "one"}
+    page = pages.render(
+        "adaptation.html",
+        results=results | {"class_ious": {arm: {"road": 0.5} for arm in arms}},
+        rows=[({"name": arm, "scores": [50.0]}, ["50.0", "", "", "", ""]) for arm in arms],
+        classes=["road"],
+        bars="<svg></svg>",
+        curves="<svg></svg>",
+        arms=arms,
+        seed=0,
+        examples=[[url] * 4],
+    )
+    (report.parent / "adaptation.html").write_text(page)
+    assert barriers(opened("adaptation.html", viewport=PHONE)) == []
+
+
+def test_wide_tables_are_scrolled_by_keyboard(opened):
+    page = opened("evaluation/index.html", viewport=PHONE)
+    table = page.locator(".scrolled").first
+    table.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.activeElement.scrollLeft > 0")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])

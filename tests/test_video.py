@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfcyclegan.data import video
+from tfcyclegan.data import images, video
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.video import Frame, VideoReader, VideoWriter
 from tfcyclegan.errors import UserError
+from tfcyclegan.networks import make_generator
+from tfcyclegan.networks.operations import Operations
+from tfcyclegan.translation.frozen_statistics import with_frozen_statistics
 from tfcyclegan.translation.translators import Translator
-from tfcyclegan.translation.video import translate_video
+from tfcyclegan.translation.video import _spread, translate_video
 
 av = pytest.importorskip("av", reason="videos need tfcyclegan[video]")
 
@@ -160,6 +164,65 @@ def test_flicker_is_told_and_lowered_by_the_moved_picture_before(
     with VideoReader(target) as reader:
         first = next(reader.frames()).pixels
     assert abs(int(first[2, 2, 0]) - (255 - 40)) < 6  # the ground, turned negative
+
+
+class Noted(Operations):
+    """Notes what each norm is given; with `moments`, normalises by these as the formula says."""
+
+    def __init__(self, moments=None):
+        super().__init__()
+        self.given, self.moments = [], moments
+
+    def norm(self, norm, x):
+        self.given.append(np.asarray(x))
+        if self.moments is None:
+            return super().norm(norm, x)
+        mean, variance = self.moments[len(self.given) - 1]
+        return (x - mean) / np.sqrt(variance + 1e-5)
+
+
+def test_frozen_statistics_are_those_of_all_measured_frames_together(eager):
+    generator = make_generator("resnet_1blocks", base_filters=4, seed=1, init_gain=0.2)
+    translator = Translator({}, 3, 4, generator, generator=generator)
+    frames = list(np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8))
+    frames[1] //= 4
+    given = []
+    for frame in frames:
+        noted = Noted()
+        generator.compute(tf.constant(images.to_float(frame)[np.newaxis]), noted)
+        given.append(noted.given)
+    together = [np.concatenate(of_norm) for of_norm in zip(*given, strict=True)]
+    assert len(together) == 7
+    moments = [(x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))) for x in together]
+    (frozen,) = with_frozen_statistics([translator], frames)
+    for frame in frames:
+        seen = images.to_float(frame)[np.newaxis]
+        expected = generator.compute(tf.constant(seen), Noted(moments))
+        np.testing.assert_allclose(frozen.in_floats(seen), expected, atol=1e-4)
+        assert np.abs(frozen.in_floats(seen) - translator.in_floats(seen)).max() > 0.02
+    (alone,) = with_frozen_statistics([translator], frames[:1])
+    first = images.to_float(frames[0])[np.newaxis]
+    np.testing.assert_allclose(alone.in_floats(first), translator.in_floats(first), atol=1e-4)
+
+
+def test_statistics_that_cannot_be_frozen_are_told(tmp_path):
+    source = moving(tmp_path / "in.mp4")
+    plain = make_generator("resnet_1blocks", base_filters=4, norm="none")
+    for translator, words in (
+        (shaking(0), "an exported model keeps each picture's own; give its --run_dir"),
+        (Translator({}, 3, 4, plain, generator=plain), "has no effect on a generator without"),
+    ):
+        with pytest.raises(UserError, match=f"--frozen_statistics: {words}"):
+            translate_video([translator], source, tmp_path / "out", frozen_statistics=True)
+        assert not (tmp_path / "out").exists()
+
+
+def test_measured_frames_are_spread_over_the_video(tmp_path):
+    """17 pictures, of which at most 16 are measured: every other one."""
+    source = moving(tmp_path / "in.mp4", frames=17)
+    frames = list(_spread(source, None))
+    starts = [int(np.argmax(frame[16:32].mean(axis=(0, 2)) > 60)) for frame in frames]
+    assert starts == list(range(8, 41, 4))
 
 
 def test_a_finished_video_is_kept_and_a_broken_one_named(tmp_path):

@@ -68,6 +68,11 @@ class NetworkOptions(Options):
         "separable convolutions in the residual blocks of ResNet generators: about a ninth of "
         "their computation",
     )
+    input_skip: bool = option(
+        False,
+        "add the input to the output of ResNet generators: they learn the difference between the "
+        "domains, which is 0 at first; for domains that look much alike",
+    )
     dropout: bool = option(False, "dropout in the generators", of_method={"pix2pix": True})
     discriminator: str = option(
         "patch", "patch is the 70x70 PatchGAN, pixel its 1x1 variant", choices=("patch", "pixel")

@@ -1,7 +1,8 @@
 """Writes the demo as a folder of static files: the page of site/, the models, their samples and
 LiteRT.js.
 
-index.html app.js engine.js pictures.js worker.js style.css    as in site/
+index.html app.js engine.js pictures.js pace.js worker.js style.css    as in site/
+app.webmanifest icon.svg kept.js offline.js    likewise: the page as an app, also without a network
 demo.json       the models, for app.js
 models/  samples/  litert/
 """
@@ -19,13 +20,21 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 
 DESCRIPTION = "demo.json"
+ANSWERS = 8
+"""Latents that the page has, of a model that takes them."""
 SITE = Path(__file__).parent / "site"
 
 Shown = list[tuple[DemoModel, Samples]]
 
 
-def write_page(shown: Shown, directory: Path) -> None:
-    """Writes the page into the existing `directory`."""
+def write_page(shown: Shown, directory: Path, *, offline: bool = False) -> None:
+    """Writes the page into the existing `directory`.
+
+    Args:
+        shown: the models and their samples.
+        directory: where to.
+        offline: whether browsers keep the page, for use without a network.
+    """
     shutil.copytree(SITE, directory, dirs_exist_ok=True)
     litert_js.unpack(directory / "litert")
     described = [
@@ -34,7 +43,12 @@ def write_page(shown: Shown, directory: Path) -> None:
     ]
     files.write_json(
         directory / DESCRIPTION,
-        {"tfcyclegan": __version__, "litert_js": litert_js.VERSION, "models": described},
+        {
+            "tfcyclegan": __version__,
+            "litert_js": litert_js.VERSION,
+            "offline": offline,
+            "models": described,
+        },
     )
 
 
@@ -55,10 +69,20 @@ def _add_model(number: int, model: DemoModel, samples: Samples, directory: Path)
         "bytes": len(content),
         "width": model.input_size.width,
         "height": model.input_size.height,
+        "latents": _latents(model),
         "output": {"width": model.output_size.width, "height": model.output_size.height},
         "samples": names,
         "samples_from": samples.origin,
     }
+
+
+def _latents(model: DemoModel) -> list[list[float]]:
+    """Those of `translate --samples=8`, in the same order."""
+    if not model.latent_size:
+        return []
+    from tfcyclegan.translation.answers import drawn  # which loads TensorFlow
+
+    return drawn(ANSWERS, 0, model.latent_size).tolist()
 
 
 def export_page(shown: Shown, output: Path) -> None:
@@ -74,7 +98,7 @@ def export_page(shown: Shown, output: Path) -> None:
     ):
         raise UserError(f"--export={output}: holds other files; choose another folder")
     with files.atomic_directory(output) as temporary:
-        write_page(shown, temporary)
+        write_page(shown, temporary, offline=True)
     log(
         f"exported to {output}: put the folder on any web host, or try it with python -m "
         f"http.server --directory {output}"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfcyclegan import pages
+from tfcyclegan.config import Size
 from tfcyclegan.data import intake
 from tfcyclegan.data.picture_folders import MAX_PIXELS, pictures_of_path
 from tfcyclegan.demo.models import DemoModel
@@ -54,25 +56,40 @@ def of_folder(folder: Path) -> Samples:
 
 def of_run(model: DemoModel) -> Samples:
     """Test pictures of the run that the model was exported from; none if run or data no longer
-    exist.
+    exist. A whole picture of its report comes first, if the model sees it at about its own scale.
     """
     if not model.metadata.get("run_dir"):
         return Samples([])
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
+    from tfcyclegan.training import whole_pictures
     from tfcyclegan.training.runs import read_run
 
+    direction = model.metadata["direction"]
     try:
         run = read_run(Path(model.metadata["run_dir"]))
         domains = open_domains(run.config.data_dir)
-        split = domains.require("test", model.metadata["direction"][0])
+        split = domains.require("test", direction[0])
     except UserError:
         return Samples([])
+    whole = [
+        (cell, "png")
+        for shown in whole_pictures.read(run.directory)
+        if shown.direction == direction
+        for column, cell in shown.cells.items()
+        if column == "input" and _at_its_scale(cell, model.input_size)
+    ][:1]
     pictures = [
         intake.take(encoded, name, max_pixels=MAX_PIXELS)[0]
-        for (name, encoded), _ in zip(split.pictures(), range(MOST), strict=False)
+        for (name, encoded), _ in zip(split.pictures(), range(MOST - len(whole)), strict=False)
     ]
     return Samples(
-        [(picture.encoded, picture.format) for picture in pictures],
-        f"{domains.title}, test pictures",
+        whole + [(picture.encoded, picture.format) for picture in pictures],
+        f"{domains.title}, {'a whole picture and ' if whole else ''}test pictures",
     )
+
+
+def _at_its_scale(png: bytes, size: Size) -> bool:
+    """Whether the page, which cuts the middle out and resizes it, changes its scale little."""
+    picture = pages.picture(png)
+    return 0.75 <= max(size.width / picture.width, size.height / picture.height) <= 1.5

@@ -69,14 +69,16 @@ class Comparison:
             _BESIDE; "" where one is missing).
         words: (failure, [(verdict, value) of each run]).
         notes: what is not compared, and why.
-        strips: (name of the picture, data URL).
+        strips: (name of the picture, the picture).
+        heads: what is side by side in them.
     """
 
     title: str
     lines: list[tuple[str, str, list[str]]] = field(default_factory=list)
     words: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    strips: list[tuple[str, str]] = field(default_factory=list)
+    strips: list[tuple[str, pages.Picture]] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
 
 
 def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Comparison]:
@@ -112,7 +114,8 @@ def compare(run_dirs: Sequence[Path], output: Path, *, pictures: int) -> list[Co
             for name in names
             if results[name].keys() > set(common)
         ]
-        found.strips = _strips(run_dirs, first, way, pictures, found.notes)
+        found.strips, has_inputs = _strips(run_dirs, first, way, pictures, found.notes)
+        found.heads = ["input", *names] if has_inputs else names
         comparisons.append(found)
         _print(found, names)
     page = pages.render(
@@ -260,8 +263,10 @@ def _strips(
     direction: str,
     pictures: int,
     notes: list[str],
-) -> list[tuple[str, str]]:
-    """The same pictures for all runs: the input, then each run's translation."""
+) -> tuple[list[tuple[str, pages.Picture]], bool]:
+    """The same pictures for all runs: the input, then each run's translation; and whether inputs
+    are there.
+    """
     folders = [directory / METRICS.parent / direction for directory in run_dirs]
     there = [
         path.relative_to(folders[0]).as_posix().removesuffix(path.suffix)
@@ -271,7 +276,7 @@ def _strips(
     names = [name for name in there if all(place_of(folder, name) for folder in folders)]
     if not names:
         notes.append("no strips: the runs' translated pictures no longer exist")
-        return []
+        return [], False
     chosen = [names[index] for index in spread(len(names), pictures)]
     result = next(one for one in metrics["directions"] if one["direction"] == direction)
     notes += [f"display of {letter}: {one['told']}" for letter, one in _displays(result).items()]
@@ -284,8 +289,8 @@ def _strips(
             if (path := place_of(folder, name)) is not None
         ]
         cells = ([inputs[name]] if name in inputs else []) + translated
-        strips.append((name, pages.data_url(png_of(cells))))
-    return strips
+        strips.append((name, pages.picture(png_of(cells))))
+    return strips, bool(inputs)
 
 
 def _displays(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,15 +148,15 @@ def section(
 
     Returns:
         "result": as given; "plots": (title, SVG); "heads": headings of the strips' panels;
-            "strips": by kind of example, (name, score, data URL); "worst": by name of the detector,
-            (name, data URL).
+            "strips": by kind of example, (name, score, picture); "worst": by name of the detector,
+            (name, picture).
     """
     flagged = {one.name: one.worst for one in findings if one.verdict != OK}
     shown = dict.fromkeys(
         name for some in (*chosen.names.values(), *flagged.values()) for name in some
     )
     columns = panels(scored)
-    urls = {name: pages.data_url(strip(columns, name)) for name in shown}
+    drawn = {name: pages.picture(strip(columns, name)) for name in shown}
     plots = [(table.title, _PLOTS[table.plot](table)) for table in tables if table.plot]
     plots += [
         (
@@ -171,10 +171,10 @@ def section(
         "plots": plots,
         "heads": list(columns),
         "strips": {
-            kind: [(name, chosen.values[name], urls[name]) for name in names]
+            kind: [(name, chosen.values[name], drawn[name]) for name in names]
             for kind, names in chosen.names.items()
         },
-        "worst": {one: [(name, urls[name]) for name in names] for one, names in flagged.items()},
+        "worst": {one: [(name, drawn[name]) for name in names] for one, names in flagged.items()},
     }
 
 

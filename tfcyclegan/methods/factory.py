@@ -173,6 +173,7 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
         "antialias": config.antialias,
         "antialias_up": config.antialias_up,
         "separable": config.separable,
+        "input_skip": config.input_skip,
     }
     return settings | (resnet_only if config.is_resnet else {})
 

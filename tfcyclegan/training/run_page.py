@@ -3,7 +3,7 @@ training.
 """
 
 import dataclasses
-import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,14 @@ from tfcyclegan.training.checkpoints import chosen_by
 from tfcyclegan.training.history import EARLIER_HISTORY, HISTORY, read_history
 from tfcyclegan.training.observer import PURPOSES
 from tfcyclegan.training.runs import CONFIG, Run, config_to_dict, read_run
-from tfcyclegan.training.strips import ANSWERS, GAP
+from tfcyclegan.training.strips import ANSWERS, at_own_size, columns_of, png_bytes, rows_of
 
 METRICS = Path("evaluation") / "metrics.json"
 SAMPLES = "samples"
 REPORT = "report.html"
 _SHOWN_STRIPS = (6, 2)  # for each purpose
-# columns of a strip that are laid over its first one, the real pictures
-_COMPARED = ((1, "translated"), (2, "cycled"))
+_COMPARED = ("translated", "cycled")
+"""Columns of a strip that sliders lay over its first one, the real pictures."""
 
 
 def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
@@ -61,10 +61,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         display=displayed(run),
         columns=columns,
         sliders={
-            (purpose, direction): sliders(
-                shown[0].content,
-                columns=4 if run.config.has_identity else 3,
-            )
+            (purpose, direction): sliders(shown[0].pixels, columns)
             for (purpose, direction), shown in strips.items()
             if shown and not (purpose == "train" and strips["test", direction])
         },
@@ -99,72 +96,47 @@ def displayed(run: Run) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Strip:
-    """A sample strip: the step at which it was drawn, and its PNG."""
-
-    step: int
-    content: bytes
-
-    @property
-    def url(self) -> str:
-        return pages.data_url(self.content)
-
-
-@dataclasses.dataclass(frozen=True)
-class Slider:
-    """Overlays a column of a strip on its column of real pictures.
+    """A sample strip.
 
     Attributes:
-        name: name of the column.
-        width: width of a column, in pixels of the strip.
-        height: height of the strip.
-        size: the strip's width in percent of a column's, as CSS sizes backgrounds.
-        position: position of the column in percent, as CSS places backgrounds.
+        step: the one at which it was drawn.
+        pixels: uint8 [H, W, 3], at the pictures' own size.
     """
 
-    name: str
-    width: int
-    height: int
-    size: float
-    position: float
+    step: int
+    pixels: np.ndarray
+
+    @property
+    def picture(self) -> pages.Picture:
+        return pages.picture(png_bytes(self.pixels))
 
 
-def sliders(png: bytes, *, columns: int) -> list[Slider]:
-    """The sliders that overlay columns of a strip; empty if its pictures differ in width and so
-    form no columns.
+def sliders(
+    strip: np.ndarray, columns: Sequence[str]
+) -> dict[str, list[tuple[pages.Picture, pages.Picture]]]:
+    """What sliders lay over the real pictures of a strip: by the name of the column, (real, other)
+    of each row. Empty if the pictures differ in width and so form no columns.
+
+    Args:
+        strip: uint8 [H, W, 3], at the pictures' own size.
+        columns: names of its columns, the real pictures first.
     """
-    with Image.open(io.BytesIO(png)) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    height, total = pixels.shape[:2]
-    # the strip may have been enlarged by an integer factor, including its gaps
-    for factor in range(total // (columns * 8), 0, -1):
-        gap = GAP * factor
-        width, rest = divmod(total - (columns - 1) * gap, columns)
-        if rest or total % factor or height % factor:
-            continue
-        gaps = [
-            pixels[:, index * (width + gap) - gap : index * (width + gap)]
-            for index in range(1, columns)
-        ]
-        if all(part.min() == 255 for part in gaps):
-            return [
-                Slider(
-                    name,
-                    width,
-                    height,
-                    100 * total / width,
-                    100 * index * (width + gap) / (total - width),
-                )
-                for index, name in _COMPARED
-                if index < columns
-            ]
-    return []
+    cells = [
+        [pages.picture(png_bytes(cell)) for cell in rows_of(column)]
+        for column in columns_of(strip, len(columns))
+    ]
+    return {
+        name: list(zip(cells[0], others, strict=True))
+        for name, others in zip(columns, cells, strict=False)
+        if name in _COMPARED
+    }
 
 
 def _columns(run: Run) -> list[str]:
     """The columns of the run's strips; see `strips.strip`."""
     if not {"gen_ab", "gen_ba"} <= set(run.networks):
         return ["real", "translated"]
-    identity = run.config.channels_a == run.config.channels_b
+    identity = run.config.has_identity
     several = ANSWERS if run.config.method == AUGMENTED else 0
     answers = [f"answer {number}" for number in range(1, several + 1)]
     return ["real", "translated", "cycled", *(["identity"] if identity else []), *answers]
@@ -236,4 +208,9 @@ def _strips(run_dir: Path, purpose: str, direction: str, shown: int) -> list[Str
     """A few strips, evenly spaced, the last one first."""
     paths = sorted((run_dir / SAMPLES).glob(f"{purpose}-*-{direction}.png"))
     chosen = [paths[index] for index in spread(len(paths), shown)]
-    return [Strip(int(path.stem.split("-")[1]), path.read_bytes()) for path in reversed(chosen)]
+    return [Strip(int(path.stem.split("-")[1]), _drawn(path)) for path in reversed(chosen)]
+
+
+def _drawn(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return at_own_size(np.asarray(image.convert("RGB")))

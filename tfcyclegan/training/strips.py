@@ -81,6 +81,39 @@ def join(images: Sequence[np.ndarray], *, axis: int) -> np.ndarray:
     return np.concatenate([part for image in images for part in (image, gap)][:-1], axis=axis)
 
 
+def columns_of(image: np.ndarray, count: int) -> list[np.ndarray]:
+    """Cuts what `join` put side by side, `count` pictures of one width; empty if there are no
+    white gaps between such.
+    """
+    width, rest = divmod(image.shape[1] - (count - 1) * GAP, count)
+    starts = [index * (width + GAP) for index in range(count)]
+    gaps = [image[:, start - GAP : start] for start in starts[1:]]
+    if rest or width < 1 or any(gap.min() < 255 for gap in gaps):
+        return []
+    return [image[:, start : start + width] for start in starts]
+
+
+def rows_of(image: np.ndarray) -> list[np.ndarray]:
+    """Cuts what `join` put one below the other: into as many rows of one height, of at least 8
+    pixels, as have white gaps between them.
+    """
+    turned = image.swapaxes(0, 1)
+    most = (turned.shape[1] + GAP) // (8 + GAP)
+    cut = (columns_of(turned, count) for count in range(most, 1, -1))
+    return [row.swapaxes(0, 1) for row in next(filter(None, cut), [turned])]
+
+
+def at_own_size(image: np.ndarray) -> np.ndarray:
+    """The picture that `png_bytes` enlarged, or the picture itself."""
+    height, width = image.shape[:2]
+    for factor in range(min(height, width) // 8, 1, -1):
+        if height % factor == 0 and width % factor == 0:
+            small = image[::factor, ::factor]
+            if np.array_equal(small.repeat(factor, axis=0).repeat(factor, axis=1), image):
+                return small
+    return image
+
+
 def png_bytes(image: np.ndarray, *, enlarge_below: int = 0) -> bytes:
     """Encodes uint8 [H, W, 3] as PNG; pictures narrower than `enlarge_below` are enlarged by an
     integer factor.

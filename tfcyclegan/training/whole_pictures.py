@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 from tfcyclegan import pages
 from tfcyclegan.data.display import in_rgb
 from tfcyclegan.system import files
-from tfcyclegan.training.strips import join
+from tfcyclegan.training.strips import columns_of, join, png_bytes
 
 FOLDER = "whole_pictures"
 LARGEST_SIDE = 1024
@@ -39,8 +39,17 @@ class WholePicture:
     content: bytes
 
     @property
-    def url(self) -> str:
-        return pages.data_url(self.content)
+    def cells(self) -> dict[str, bytes]:
+        """Its pictures by column, each as PNG."""
+        with Image.open(io.BytesIO(self.content)) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        cut = columns_of(pixels, len(self.columns)) or [pixels]
+        return {name: png_bytes(cell) for name, cell in zip(self.columns, cut, strict=False)}
+
+    @property
+    def tiles(self) -> dict[str, pages.Picture]:
+        """Likewise for a page."""
+        return {name: pages.picture(png) for name, png in self.cells.items()}
 
 
 def write(

@@ -5,11 +5,12 @@ A generator that sees one frame at a time gives successive frames that differ by
 *Flicker* measures this: the mean absolute difference, in levels of 0..255, between a frame and the
 previous one, moved by the optical flow of the input. The input's own flicker is the floor: what the
 flow does not explain. `temporal_ema` lowers flicker by mixing in the previous translation, moved
-likewise.
+likewise; `frozen_statistics` by normalising all frames alike.
 """
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from tfcyclegan.data.video import Frame, VideoReader, VideoWriter
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import log, track
+from tfcyclegan.translation.frozen_statistics import require_instance_norm, with_frozen_statistics
 from tfcyclegan.translation.translators import (
     RECORD,
     Translator,
@@ -34,6 +36,8 @@ from tfcyclegan.translation.translators import (
     record_of,
 )
 
+MEASURED = 16
+"""Frames whose statistics are measured to be frozen."""
 FLOW_SIDE = 192
 """Largest side in pixels at which optical flow is estimated."""
 _OCCLUDED = 24.0
@@ -120,6 +124,7 @@ def translate_video(
     *,
     scale: images.Scale | None = None,
     temporal_ema: float = 0.0,
+    frozen_statistics: bool = False,
 ) -> Path:
     """Translates a video into `output`/NAME.mp4; an existing result of the same model is kept.
 
@@ -130,22 +135,30 @@ def translate_video(
         scale: how frames are resized for the network; the result keeps the input's size.
         temporal_ema: share of the previous translation, moved, that is mixed into each frame, in
             [0, 1).
+        frozen_statistics: normalises all frames by the mean statistics of MEASURED of them, see
+            `frozen_statistics`.
 
     Returns:
         The result's path.
 
     Raises:
-        UserError: it cannot be read, or `output` holds another model's results.
+        UserError: it cannot be read, `output` holds another model's results, or there is no
+            instance norm to freeze.
         RunError: the model's output is not finite.
     """
     target = output / f"{path.stem}.mp4"
     identity = {**record_of(translators[0], scale), "temporal_ema": temporal_ema}
+    if frozen_statistics:
+        require_instance_norm(translators[0])
+        identity["frozen_statistics"] = True
     told = ("translating", "translated", "translations of another model or with other settings")
     with recording(output, RECORD, identity, told, total=1, unit="video") as ledger:
         if not target.exists():
             try:
                 with VideoReader(path) as reader:
                     _tell(path, reader, scale)
+                    if frozen_statistics:
+                        translators = with_frozen_statistics(translators, _spread(path, scale))
                     flicker = _translate(translators, reader, target, scale, temporal_ema)
                 log(f"{target}: flicker: {flicker}")
                 about = {"flicker": dataclasses.asdict(flicker), "notes": reader.notes}
@@ -154,6 +167,15 @@ def translate_video(
             except (BadPicture, OSError) as error:
                 ledger.bad.append(f"{path}: {error}")
     return target
+
+
+def _spread(path: Path, scale: images.Scale | None) -> Iterator[np.ndarray]:
+    """Frames of a video, evenly spread over it, as the network is given them."""
+    with VideoReader(path) as reader:
+        step = -(-reader.count // MEASURED)
+        for frame in itertools.islice(reader.frames(), 0, step * MEASURED, step):
+            image = images.to_image(frame.pixels)
+            yield images.to_array(scale(image) if scale else image)
 
 
 def _tell(path: Path, reader: VideoReader, scale: images.Scale | None) -> None:

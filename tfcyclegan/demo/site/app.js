@@ -1,15 +1,19 @@
 // The page: a picture goes through `fill` onto the input canvas, through the engine, and onto the output canvas.
 
 import { Engine, fetched } from "./engine.js";
+import { keep, loaded } from "./kept.js";
+import { Pace } from "./pace.js";
 import { decode, fill, pixelsOf, put } from "./pictures.js";
 
+const PAGE = ["./", "demo.json", "worker.js", "app.webmanifest", "icon.svg"]; // what the browser asks for by itself
 const $ = (id) => document.getElementById(id);
 const engine = new Engine(new URLSearchParams(location.search).get("backends")?.split(","));
 
 let models = [];
 let model; // the one of `models` that is loaded
 let picture = null; // what is shown: { source: ImageBitmap, name, sample: whether it is one of the model's }
-let stream = null; // the camera's
+let film = null; // what moves, a camera's pictures or a video's: { name, end: gives back what it holds }
+let stillOf = ""; // what the output was made of, for the name of its download
 let turn = 0; // counts what was asked for; an answer to an older question is dropped
 
 function say(words, { bad = false } = {}) {
@@ -44,21 +48,38 @@ function enable(ready) {
 
 // ---- translating
 
-async function translate(source, asked) {
-  const input = document.createElement("canvas"); // the visible pair changes together, once the output is there
+async function translated(source) {
+  const input = document.createElement("canvas");
   [input.width, input.height] = [model.width, model.height];
   fill(input, source);
-  const { pixels, milliseconds } = await engine.run(pixelsOf(input));
-  if (asked !== turn) return null;
-  fill($("input"), input);
-  put($("output"), pixels);
-  $("stage").classList.remove("empty");
-  return milliseconds;
+  return { input, ...(await engine.run(pixelsOf(input), latentAt(Number($("answer").value)))) };
 }
 
-function tell(milliseconds, more = "") {
+// Changes the visible pair, both at once.
+function draw({ input, pixels }, name) {
+  fill($("input"), input);
+  put($("output"), pixels);
+  stillOf = name;
+  $("stage").classList.remove("empty");
+}
+
+// The latent at a place of the slider: zeros at 0, the model's own at 1, 2, ..., and between two of them a mixture
+// that is as long as drawn ones are.
+function latentAt(place) {
+  const all = [model.latents[0]?.map(() => 0), ...model.latents];
+  const [before, after] = [all[Math.floor(place)], all[Math.ceil(place)]];
+  const angle = ((place % 1) * Math.PI) / 2;
+  return before?.map((value, index) => Math.cos(angle) * value + Math.sin(angle) * after[index]);
+}
+
+function tellAnswer() {
+  const place = Number($("answer").value);
+  $("answer_told").textContent = place ? `answer ${place}` : "the mean answer";
+}
+
+function tell(milliseconds, rate) {
   const time = milliseconds < 100 ? milliseconds.toFixed(1) : milliseconds.toFixed(0);
-  $("facts").textContent = `${time} ms a picture${more} · ${engine.description} · ${model.width}×${model.height}`;
+  $("facts").textContent = `${time} ms a ${rate ? `frame, ${rate.toFixed(1)} a second` : "picture"} · ${engine.description} · ${model.width}×${model.height}`;
   $("facts").dataset.milliseconds = milliseconds;
 }
 
@@ -67,15 +88,16 @@ async function show(next) {
     if (!next.sample) picture = next; // which `choose` will show
     return;
   }
-  stopCamera();
+  stopFilm();
   const asked = ++turn;
   say("");
   const patience = setTimeout(() => asked === turn && say("Translating…"), 300);
-  const milliseconds = await translate(next.source, asked).finally(() => clearTimeout(patience));
-  if (milliseconds === null) return;
+  const done = await translated(next.source).finally(() => clearTimeout(patience));
+  if (asked !== turn) return;
+  draw(done, next.name);
   picture = next;
   say("");
-  tell(milliseconds);
+  tell(done.milliseconds);
   markSample();
   enable(true);
 }
@@ -83,7 +105,8 @@ async function show(next) {
 const stem = (name) => name.replace(/\.[^.]*$/, "");
 
 async function showFile(file) {
-  await show({ source: await decode(file), name: stem(file.name) });
+  if (file.type.startsWith("video/")) await showVideo(file);
+  else await show({ source: await decode(file), name: stem(file.name) });
 }
 
 function take(file) {
@@ -98,7 +121,7 @@ async function showSample(url) {
 // ---- direction
 
 async function choose(next) {
-  stopCamera();
+  stopFilm();
   const asked = ++turn;
   enable(false);
   model = null;
@@ -114,12 +137,16 @@ async function choose(next) {
     [canvas.width, canvas.height] = [size.width, size.height]; // clears it
   }
   $("stage").classList.add("empty");
+  $("answers").hidden = !next.latents.length;
+  $("answer").max = next.latents.length;
+  $("answer").value = 0;
+  tellAnswer();
   $("samples").replaceChildren(...next.samples.map(sampleButton));
   $("progress").hidden = true;
   enable(true);
   if (picture && !picture.sample) await show(picture);
   else if (next.samples.length) await showSample(next.samples[0]);
-  else say("Choose a picture, or drop one here.");
+  else say("Choose a picture or video, or drop one here.");
 }
 
 function sampleButton(url, index) {
@@ -153,11 +180,12 @@ function offerDirections() {
   );
 }
 
-// ---- camera
+// ---- camera and videos
 
-async function startCamera() {
+async function showCamera() {
   if (!navigator.mediaDevices?.getUserMedia) throw new Error("The camera needs a page from https or from this machine");
   const asked = ++turn;
+  let stream;
   $("camera").disabled = true;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
@@ -167,39 +195,71 @@ async function startCamera() {
   } finally {
     $("camera").disabled = !model;
   }
-  if (asked !== turn) return stopCamera(); // another picture was chosen meanwhile
-  $("camera").textContent = "Stop";
+  const end = () => stream.getTracks().forEach((track) => track.stop());
+  if (asked !== turn) return end(); // another picture was chosen meanwhile
   $("video").srcObject = stream;
-  await $("video").play();
-  say("");
-  picture = null;
-  markSample();
-  await live(asked);
+  await showFilm({ name: "camera", end }, asked);
 }
 
-async function live(asked) {
+async function showVideo(file) {
+  stopFilm();
+  const asked = ++turn;
+  const url = URL.createObjectURL(file);
+  $("video").src = url;
+  await showFilm({ name: stem(file.name), end: () => URL.revokeObjectURL(url) }, asked);
+}
+
+async function showFilm(next, asked) {
+  film = next;
+  $("camera").textContent = "Stop";
   try {
-    for (let began = performance.now(); asked === turn; ) {
-      const milliseconds = await translate($("video"), asked);
-      if (milliseconds === null) return;
-      const now = performance.now();
-      tell(milliseconds, `, ${(1000 / (now - began)).toFixed(1)} a second`);
-      began = now;
-      $("download").disabled = false;
-      await new Promise(requestAnimationFrame);
-    }
+    await $("video").play().catch((error) => {
+      if (asked === turn) throw new Error(`${next.name} cannot be played by this browser (${error.message}); try an MP4 or WebM file`);
+    });
+    say("");
+    picture = null;
+    markSample();
+    await showFrames(asked);
   } finally {
-    if (asked === turn) stopCamera();
+    if (asked === turn) stopFilm();
   }
 }
 
-function stopCamera() {
-  if (!stream) return;
-  for (const track of stream.getTracks()) track.stop();
-  stream = null;
+async function showFrames(asked) {
+  const pace = new Pace();
+  while (asked === turn) {
+    if (document.hidden) await new Promise(requestAnimationFrame); // waits until it is seen
+    const began = performance.now();
+    const done = await translated($("video"));
+    const now = performance.now();
+    await new Promise((go) => setTimeout(go, pace.wait(now, now - began)));
+    if (asked !== turn) return;
+    draw(done, film.name);
+    tell(done.milliseconds, 1000 / pace.interval);
+    $("download").disabled = false;
+  }
+}
+
+function stopFilm() {
+  if (!film) return;
+  film.end();
+  film = null;
   turn++;
+  $("video").removeAttribute("src");
   $("video").srcObject = null;
+  $("video").load(); // lets go of what it held
   $("camera").textContent = "Camera";
+}
+
+// ---- without a network
+
+async function keepOffline(files) {
+  try {
+    await keep(files);
+    $("offline").textContent = " · Works offline";
+  } catch (error) {
+    $("offline").textContent = ` · Works online only: ${error.message}`;
+  }
 }
 
 // ---- the page's controls
@@ -210,17 +270,21 @@ $("file").onchange = () => {
   $("file").value = ""; // so that the same file can be chosen again
   take(file);
 };
-$("camera").onclick = () => (stream ? stopCamera() : guarded(startCamera));
+$("camera").onclick = () => (film ? stopFilm() : guarded(showCamera));
 $("download").onclick = () => {
   $("output").toBlob((blob) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(blob);
-    link.download = `${picture?.name ?? "camera"}-${model.slug}.png`;
+    link.download = `${stillOf}-${model.slug}.png`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   });
 };
 $("view").onchange = (event) => ($("stage").dataset.view = event.target.value);
+$("answer").oninput = () => {
+  tellAnswer();
+  if (picture && model) guarded(() => show(picture)); // the camera takes it with its next picture
+};
 $("split").oninput = () => $("stage").style.setProperty("--split", `${$("split").value}%`);
 
 addEventListener("dragover", (event) => {
@@ -240,7 +304,12 @@ guarded(async () => {
     throw new Error("This browser cannot run the model: it lacks WebAssembly, or it is switched off. A current Chrome, Edge, Firefox or Safari can.");
   }
   say("Loading…");
-  models = await (await fetched("demo.json")).json().then((demo) => demo.models);
+  const demo = await (await fetched("demo.json")).json();
+  models = demo.models;
   offerDirections();
   await choose(models[0]);
+  if (demo.offline) {
+    const all = models.flatMap((each) => [each.file, ...each.samples]);
+    await keepOffline([...PAGE, ...all, ...loaded(), ...(await engine.loaded())]);
+  }
 });
