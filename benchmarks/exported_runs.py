@@ -74,7 +74,8 @@ def lowered_step(
     It is given pictures of a and b and, with pools, their draws: XLA makes other floats of the same
     random bits than TensorFlow's own kernels (findings/tf_stateless_floats_under_xla.sh).
     """
-    given = [tf.zeros([batch, size.height, size.width, count]) for count in channels]
+    sides, kind = [batch, size.height, size.width], model._kind
+    given = [tf.zeros([*sides, count], kind) for count in channels]
     if model.pool_size:
         given += [tf.zeros([2, batch]), tf.zeros([2, batch], tf.int64)]
 

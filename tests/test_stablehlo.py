@@ -190,9 +190,7 @@ def test_200_steps_under_jax_are_those_of_tensorflow(batch):
         return exported_runs.values_of(model, model.train_step((real_a, real_b)))
 
     for number in range(steps):
-        pictures = [
-            each.astype(np.float32) / np.float32(127.5) - 1 for each in shown.batch(number)
-        ]
+        pictures = [each / 127.5 - 1 for each in shown.batch(number)]
         given = [*pictures, draws["chances"][number], draws["slots"][number]]
         reported, values = step(given, values)
         np.testing.assert_allclose(reported, own(*map(tf.constant, pictures)), rtol=1e-5, atol=1e-7)
