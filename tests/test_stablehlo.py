@@ -2,7 +2,6 @@
 draws and updates; and what comes back is a checkpoint like any other.
 """
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -20,9 +19,12 @@ from tfcyclegan.commands import train
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.data.pixels import Pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
+from tfcyclegan.errors import RunError
 from tfcyclegan.methods.factory import build_model
 from tfcyclegan.training.checkpoint_files import newest
+from tfcyclegan.training.checkpoints import load_generator
 from tfcyclegan.training.history import read_history
+from tfcyclegan.training.runs import read_run
 from tfcyclegan.training.trainer import make_optimizer
 
 NO_JAX = "JAX is not among the extras: pip install jax==0.10.2 jaxlib==0.10.2"
@@ -257,5 +259,15 @@ def test_a_run_goes_to_jax_and_comes_back(begun):
     assert all(line.keys() == lines[0].keys() for line in lines)
     assert json.loads((run / "config.json").read_text())["options"]["max_steps"] == 8
     # the training goes on where JAX left it
-    train.run(dataclasses.replace(run_of(begun, 10)))
+    train.run(run_of(begun, 10))
     assert [line["step"] for line in read_history(run / "history.jsonl")] == [1, 2, 4, 6, 8, 10]
+    # from drawn weights, with nothing but the networks in half precision brought back
+    stablehlo("pack", f"--run_dir={run}", "--max_steps=12", "--fresh", f"--output={packed}")
+    assert not any("gen_ab/0" in name for name in np.load(packed).files)
+    stablehlo("train", str(packed), f"--output_dir={begun / 'half'}", "--nocompare", "--bring=half")
+    stablehlo("unpack", f"--run_dir={run}", f"--trained={begun / 'half'}")
+    assert [line["step"] for line in read_history(run / "history.jsonl")] == [2, 4, 6, 8, 10, 12]
+    generator = load_generator(read_run(run), "latest", "ab")
+    assert all(np.array_equal(w, w.astype(np.float16)) for w in generator.get_weights())
+    with pytest.raises(RunError, match="choose another --run_dir"):
+        train.run(run_of(begun, 14))
