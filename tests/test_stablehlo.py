@@ -155,14 +155,19 @@ def model_of(config: TrainConfig, precision: str):
     return model
 
 
+def distance(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
+    """The distance of values, as a share of their length."""
+    squares = [np.square(a - b).sum() for a, b in zip(found, expected, strict=True)]
+    return float(np.sqrt(sum(squares) / sum(np.square(each).sum() for each in expected)))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("batch", [1, 4])
-def test_200_steps_under_jax_are_those_of_tensorflow(batch):
-    """In float64: in float32 the last bit of one weight alone grows to percents within 200 steps,
-    so that nothing could be told from it.
+@pytest.mark.parametrize(("batch", "steps"), [(1, 200), (4, 20)])
+def test_each_step_under_jax_is_tensorflow_s(batch, steps):
+    """Each from TensorFlow's state before it: the last bit of one weight alone grows to percents
+    within 200 steps of float32, from which nothing could be told.
     """
     jax = pytest.importorskip("jax", reason=NO_JAX)
-    steps = 200 if batch == 1 else 20
     config = TrainConfig(
         data_dir="-",
         run_dir="-",
@@ -179,31 +184,44 @@ def test_200_steps_under_jax_are_those_of_tensorflow(batch):
         diffaugment="colour,translation",
         seed=5,
     )
-    shown, model = batches(64, batch), model_of(config, "float64")
+    shown, model = batches(64, batch), model_of(config, "float32")
     program, names = exported_runs.lowered_step(model, batch, Size(64, 64), (3, 3))
     draws = exported_runs.draws_of(model, batch, 0, steps)
     state = exported_runs.state_of(model)
     assert set(names) == set(state)
-    step = jax.jit(exported_step.loaded(program), donate_argnums=1)
-    values = [jax.device_put(state[name].numpy()) for name in names]
+    step = jax.jit(exported_step.loaded(program))
 
     @tf.function(autograph=False)
     def own(real_a: tf.Tensor, real_b: tf.Tensor) -> tf.Tensor:
         return exported_runs.values_of(model, model.train_step((real_a, real_b)))
 
+    def of(owner: str, values: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """An owner's numbers; not what it counts."""
+        owned = [values[name] for name in names if name.startswith(owner)]
+        return [value for value in owned if value.dtype.kind == "f"]
+
+    before = {name: state[name].numpy() for name in names}
     for number in range(steps):
-        pictures = [each / 127.5 - 1 for each in shown.batch(number)]
+        pictures = [np.float32(each) / np.float32(127.5) - 1 for each in shown.batch(number)]
         given = [*pictures, draws["chances"][number], draws["slots"][number]]
-        reported, values = step(given, values)
-        np.testing.assert_allclose(reported, own(*map(tf.constant, pictures)), rtol=1e-5, atol=1e-7)
-    after = dict(zip(names, map(np.asarray, values), strict=True))
-    for name, variable in exported_runs.state_of(model).items():
-        if variable.dtype == tf.int64:
-            assert after[name] == variable.numpy(), name
-    for pool in ("pools_a", "pools_b"):  # each slot holds the same fake
-        assert after[f"{pool}/count"] == 3
-        images = exported_runs.state_of(model)[f"{pool}/images"].numpy()
-        np.testing.assert_allclose(after[f"{pool}/images"], images, atol=1e-5)
+        reported, values = step(given, [before[name] for name in names])
+        found = dict(zip(names, map(np.asarray, values), strict=True))
+        expected = own(*map(tf.constant, pictures)).numpy()
+        after = {name: state[name].numpy() for name in names}
+        np.testing.assert_allclose(reported, expected, rtol=1e-3, atol=1e-5)
+        for name in names:
+            if after[name].dtype == np.int64:
+                assert found[name] == after[name], name
+        for pool in ("pools_a/images", "pools_b/images"):
+            np.testing.assert_allclose(found[pool], after[pool], atol=1e-3)
+        # a gradient of nearly nothing moves a weight by its whole rate, either way
+        for owner in (*model.networks, "average_"):
+            for one, other in zip(of(owner, found), of(owner, after), strict=True):
+                np.testing.assert_allclose(one, other, atol=2.1 * config.learning_rate)
+        for owner in exported_training.OPTIMIZERS:
+            assert distance(of(owner, found), of(owner, after)) < 1e-2
+        before = after
+    assert before["pools_a/count"] == before["pools_b/count"] == 3
 
 
 @pytest.fixture(scope="module")
