@@ -219,17 +219,13 @@ def redraw(model: Method, seed: int) -> dict[str, Any]:
     Returns:
         By name, the arguments of `exported_training.drawn`.
     """
-    draws = {}
+    draws: dict[str, Any] = {}
     for number, (name, variable) in enumerate(state_of(model).items()):
-        values = variable.numpy()
+        values, source = variable.numpy(), name.removeprefix("average_")
         if name.split("/")[0] in (*OPTIMIZERS, *POOLS, "step") or not np.ptp(values):
             continue
-        draws[name] = (
-            seed % 2**20 * 4096 + number,
-            values.shape,
-            float(values.mean()),
-            float(values.std()),
-        )
+        own = seed % 2**20 * 4096 + number, values.shape, float(values.mean()), float(values.std())
+        draws[name] = draws.get(source, own)  # a running mean starts as its weight
         variable.assign(drawn(*draws[name]))
     return draws
 

@@ -19,7 +19,7 @@ its pictures, image pools and optimizers:
 
 On the GPU machine this trains it, and then times PyTorch on the same step:
 
-    python -m benchmarks.stablehlo train packed.npz --output_dir=trained --minutes=5
+    python -m benchmarks.stablehlo train packed.npz --output_dir=trained --minutes=3
 
 and where the run is, its checkpoint of that step is made, for `translate`, `evaluate` and `export`:
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,10 +156,10 @@ def model_of(config: TrainConfig, precision: str):
     return model
 
 
-def distance(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
-    """The distance of values, as a share of their length."""
-    squares = [np.square(a - b).sum() for a, b in zip(found, expected, strict=True)]
-    return float(np.sqrt(sum(squares) / sum(np.square(each).sum() for each in expected)))
+def distance(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """The distance of the first from the second, as a share of their length."""
+    apart = sum(np.square(one - other).sum() for one, other in pairs)
+    return float(np.sqrt(apart / sum(np.square(other).sum() for _, other in pairs)))
 
 
 @pytest.mark.slow
@@ -195,11 +196,12 @@ def test_each_step_under_jax_is_tensorflow_s(batch, steps):
     def own(real_a: tf.Tensor, real_b: tf.Tensor) -> tf.Tensor:
         return exported_runs.values_of(model, model.train_step((real_a, real_b)))
 
-    def of(owner: str, values: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """An owner's numbers; not what it counts."""
-        owned = [values[name] for name in names if name.startswith(owner)]
-        return [value for value in owned if value.dtype.kind == "f"]
+    def of(owners: tuple[str, ...], *values: dict[str, np.ndarray]) -> list[tuple[Any, ...]]:
+        """What the owners have of numbers, not of counts."""
+        owned = [tuple(each[name] for each in values) for name in names if name.startswith(owners)]
+        return [pair for pair in owned if pair[0].dtype.kind == "f"]
 
+    moments: list[float] = []
     before = {name: state[name].numpy() for name in names}
     for number in range(steps):
         pictures = [np.float32(each) / np.float32(127.5) - 1 for each in shown.batch(number)]
@@ -214,14 +216,14 @@ def test_each_step_under_jax_is_tensorflow_s(batch, steps):
                 assert found[name] == after[name], name
         for pool in ("pools_a/images", "pools_b/images"):
             np.testing.assert_allclose(found[pool], after[pool], atol=1e-3)
-        # a gradient of nearly nothing moves a weight by its whole rate, either way
-        for owner in (*model.networks, "average_"):
-            for one, other in zip(of(owner, found), of(owner, after), strict=True):
-                np.testing.assert_allclose(one, other, atol=2.1 * config.learning_rate)
-        for owner in exported_training.OPTIMIZERS:
-            assert distance(of(owner, found), of(owner, after)) < 1e-2
+        # Adam moves a weight by its rate however small its gradient is, and then the last bits
+        # decide where to
+        assert distance(of(("gen_ab", "gen_ba", "disc_", "average_"), found, after)) < 5e-3
+        moments.append(distance(of(exported_training.OPTIMIZERS, found, after)))
         before = after
     assert before["pools_a/count"] == before["pools_b/count"] == 3
+    # the slope of an L1 turns over where a pixel is right to its last bits
+    assert np.median(moments) < 1e-5 and max(moments) < 0.1
 
 
 @pytest.fixture(scope="module")
