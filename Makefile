@@ -9,7 +9,7 @@ DEMO_READY := $(VENV)/.ready_demo
 READY := $(VENV)/.ready
 RUN := runs/satellite2map
 
-.PHONY: demo demo_mri data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs environment check test test_browser bench clean
+.PHONY: demo demo_mri demo_emoji data/toy_street toy_gta2city toy_city2labels toy_uda ablation docs environment check test test_browser bench clean
 
 # Modules are compiled as they are imported, which for most of TensorFlow's is never.
 $(DEMO_READY): setup.py constraints.txt tfcyclegan/__init__.py
@@ -50,6 +50,20 @@ demo_mri: $(DEMO_READY)
 	@echo "report:              $(MRI)/report.html"
 	@echo "scores:              $(MRI)/evaluation/index.html"
 	@echo "translated volumes:  translated/t1w2t2w/ab and translated/t1w2t2w/ba"
+
+## Drawings: flat emoji <-> 3D ones, scored on the same emoji in both styles.
+EMOJI := runs/emoji
+demo_emoji: $(DEMO_READY)
+	$(INSTALL) '.[emoji]'
+	$(BIN)/python -m data_prep.fluent_emoji --output_dir=data/emoji
+	$(BIN)/tfcyclegan train --flagfile=configs/emoji.cfg
+	$(BIN)/tfcyclegan translate --run_dir=$(EMOJI) --data_dir=data/emoji --split=testA --output=translated/emoji/ab
+	$(BIN)/tfcyclegan translate --run_dir=$(EMOJI) --data_dir=data/emoji --split=testB --direction=ba --output=translated/emoji/ba
+	$(BIN)/tfcyclegan evaluate --run_dir=$(EMOJI) --direction=both
+	@echo
+	@echo "report:               $(EMOJI)/report.html"
+	@echo "scores:               $(EMOJI)/evaluation/index.html"
+	@echo "translated drawings:  translated/emoji/ab and translated/emoji/ba"
 
 ## The street experiments on synthetic data, in the layouts of the real ones.
 data/toy_street: $(DEMO_READY)

@@ -12,6 +12,7 @@ INSTALL = [
     "tensorflow>=2.21,<2.22",  # exports and the two-device behaviour were proven on 2.21
     "keras>=3.15,<4",  # older ones have holes in safe loading: CVE-2025-1550, CVE-2026-1462
     "tensorflow-datasets>=4.9.10",
+    "fsspec>=2026.2",  # tensorflow-datasets brings it; here it opens s3:// and gs://
     "importlib_resources",  # tensorflow-datasets needs it to download, and does not say so
     "tensorflow-serving-api>=2.21,<2.22",  # protos of the warm-up requests in an export
     "tensorboard>=2.20",  # TensorFlow no longer brings it
@@ -40,6 +41,8 @@ OPENVINO = [*ONNX, "openvino>=2026.0"]  # ONNX Runtime is what quantizes
 LITERT = ["litert-converter>=0.5,<0.6", "litert-quantizer>=0.11,<0.12"]
 MLFLOW = ["mlflow-skinny>=3.7,<4"]  # train --track=mlflow; `pip install mlflow` has its server too
 WANDB = ["wandb>=0.31,<1"]  # train --track=wandb
+S3 = ["s3fs>=2026.2"]  # --data_dir=s3://..., and all other places
+GCS = ["gcsfs>=2026.2"]  # gs://
 HUB = ["huggingface_hub>=1.0", "safetensors>=0.6"]  # export --hub_dir, --model=hf:OWNER/NAME
 MEASUREMENTS = [  # files of tfcyclegan/formats; HDF5 comes with TensorFlow, TIFF with INSTALL
     "nibabel>=5.3",
@@ -50,9 +53,10 @@ MEASUREMENTS = [  # files of tfcyclegan/formats; HDF5 comes with TensorFlow, TIF
     "imagecodecs>=2026.1",  # compressed TIFF
 ]
 BENCH = [*PYTORCH, *ONNX, *OPENVINO]  # what benchmarks/inference.py runs beside ours
-# Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither SERVE nor
-# constraints.txt.
-BEAM = ["apache-beam>=2.76,<3"]  # data_prep --beam_flags
+# --engine=beam. Holds cryptography below 49, pillow below 13 and pyarrow below 26: fits neither
+# SERVE nor constraints.txt.
+BEAM = ["apache-beam>=2.76,<3", "cloudpickle>=3"]
+SPARK = ["pyspark>=4,<5", "cloudpickle>=3"]  # --engine=spark; needs Java 17 or newer
 BROWSER = ["playwright>=1.60"]  # drives the Chromium that is installed; brings none of its own
 DOCUMENTATION = ["mkdocs-material>=9.7", "mkdocstrings[python]>=1.0"]  # make docs
 DEVELOPMENT = [
@@ -66,6 +70,10 @@ DEVELOPMENT = [
     *VIDEO,
     *MLFLOW,
     *HUB,
+    *S3,
+    "moto[s3]>=5.2",  # the S3 server of tests/test_store_chain.py; with it come:
+    "flask>=3.1",
+    "flask-cors>=6.0",
     "build>=1.3",  # tests of the sdist and the wheel
     "nbclient>=0.10",  # runs the notebooks
     "ipykernel>=7.0",
@@ -112,8 +120,11 @@ setup(
         "mlflow": MLFLOW,
         "wandb": WANDB,
         "hub": HUB,
+        "s3": S3,
+        "gcs": GCS,
         "bench": BENCH,
         "beam": BEAM,
+        "spark": SPARK,
         "docs": DOCUMENTATION,
         "dev": DEVELOPMENT,
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],

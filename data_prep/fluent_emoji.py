@@ -19,7 +19,10 @@ in two sets. The code points are assigned at random (--seed), twenty at a time:
     valA    valB     one of twenty, the same emoji in both
 
 testA/1f600.png and testB/1f600.png are the same emoji; the names are its code points in
-hexadecimal.
+hexadecimal. `not_used.csv` in the data set names each emoji that is left out, and why.
+
+With --pairs, trainB holds the emoji of trainA instead, for `train --method=pix2pix`: an upper bound
+for unpaired training.
 """
 
 import dataclasses
@@ -27,7 +30,8 @@ import functools
 import io
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,6 +43,7 @@ from data_prep import prepare
 from tfcyclegan import flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, option
+from tfcyclegan.data.source import ALIGNED
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.downloads import cached, from_npm, is_cached, npm_members
@@ -46,8 +51,9 @@ from tfcyclegan.system.progress import log
 
 SUMMARY = "prepare flat and 3D emoji, the same emoji in two styles, for unpaired training"
 EXAMPLES = """
-    python -m data_prep.fluent_emoji --output_dir=data/flat2solid
-    python -m data_prep.fluent_emoji --output_dir=data/flat2solid_96 --size=96
+    python -m data_prep.fluent_emoji --output_dir=data/emoji
+    python -m data_prep.fluent_emoji --output_dir=data/emoji_96 --size=96
+    python -m data_prep.fluent_emoji --output_dir=data/emoji_pairs --pairs
 """
 
 FLAT = from_npm(
@@ -76,18 +82,29 @@ class Config(Options):
 
     output_dir: str = option("", "directory to write; a rerun continues there", required=True)
     size: int = option(64, "side of a stored picture in pixels", minimum=8, maximum=RENDERED)
+    pairs: bool = option(
+        False, "make training pairs: trainB shows the emoji of trainA, in files of the same names"
+    )
     seed: int = option(0, "random seed of the assignment of emoji to sets", minimum=0)
     shards: int = option(0, "files per split; 0 makes files of about 100 MB", minimum=0)
 
 
-def is_taken(name: str) -> bool:
-    """Whether an emoji, given by its code points such as "1f468-200d-1f373", is neither the flag of
-    a country nor has a skin tone.
+def reason_to_leave_out(name: str, styles: Container[str]) -> str:
+    """Why an emoji is not used, or nothing.
+
+    Args:
+        name: its code points, such as "1f468-200d-1f373".
+        styles: the domains that have it, of "A" and "B".
     """
     points = [int(point, 16) for point in name.split("-")]
-    return not any(
-        point in left_out for point in points for left_out in (FLAG_LETTERS, FLAG_TAGS, SKIN_TONES)
-    )
+    if "B" not in styles:
+        return "flat alone"
+    if "A" not in styles:
+        return "3D alone"
+    if any(point in SKIN_TONES for point in points):
+        return "skin tone"
+    flag = any(point in letters for point in points for letters in (FLAG_LETTERS, FLAG_TAGS))
+    return "flag of a country" if flag else ""
 
 
 def deal(names: Iterable[str], seed: int) -> dict[str, list[str]]:
@@ -155,10 +172,14 @@ def run(config: Config) -> None:
         }
         for domain, package in (("A", FLAT), ("B", SOLID))
     }
-    in_both = drawings["A"].keys() & drawings["B"].keys()
-    taken = {name for name in in_both if is_taken(name)}
-    alone = len(drawings["A"].keys() ^ drawings["B"].keys())
-    sets = deal(taken, config.seed)
+    reasons = {
+        name: reason_to_leave_out(name, [domain for domain in "AB" if name in drawings[domain]])
+        for name in sorted(drawings["A"].keys() | drawings["B"].keys())
+    }
+    sets = deal((name for name, reason in reasons.items() if not reason), config.seed)
+    if config.pairs:
+        sets["trainB"] = sets["trainA"]
+    unused = {name: reason for name, reason in reasons.items() if reason}
     encode: dict[str, Callable[[bytes, int], bytes]] = {"A": _flat, "B": _solid}
     splits: dict[str, list[prepare.Source]] = {}
     for split in ("trainA", "trainB", "testA", "testB", "valA", "valB"):
@@ -183,19 +204,23 @@ def run(config: Config) -> None:
         ),
         splits=splits,
         settings=settings,
+        usual={"pairs": False},
         inputs={package.package: package.sha256 for package in (FLAT, SOLID)},
         max_bad=0,
         max_pixels=RENDERED**2,
         shards=config.shards,
-        left_out={
-            "flags and skin tones": len(in_both) - len(taken),
-            "signs of one package alone": alone,
+        left_out=Counter(unused.values()),
+        remarks={ALIGNED: ["test", *["train"] * config.pairs, "val"]},
+        attachments={
+            "not_used.csv": "".join(
+                f"{name},{reason}\n" for name, reason in {"emoji": "reason", **unused}.items()
+            )
         },
     )
     prepare.run(request, Path(config.output_dir).expanduser())
     log(
-        "next: tfcyclegan train --flagfile=configs/satellite2map.cfg "
-        f"--data_dir={config.output_dir} --run_dir=runs/{Path(config.output_dir).name}"
+        f"next: tfcyclegan train --flagfile=configs/emoji{'_pairs' * config.pairs}.cfg "
+        f"--data_dir={config.output_dir}"
     )
 
 

@@ -45,12 +45,13 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from data_prep import aligned, beam, own_labels, prepare
+from data_prep import aligned, own_labels, prepare
 from data_prep.picture_sources import PictureSource
 from data_prep.value_options import ValueOptions
 from tfcyclegan import flags
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import option
+from tfcyclegan.config.engines import EngineOptions
 from tfcyclegan.config.reading import (
     LARGEST_VALUE,
     alpha_band_option,
@@ -61,6 +62,7 @@ from tfcyclegan.config.reading import (
 )
 from tfcyclegan.data import intake, manifest, picture_files
 from tfcyclegan.data.source import ALIGNED
+from tfcyclegan.engines import open_engine
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -95,7 +97,7 @@ _OF_BOTH = ("input_dir", "output_dir", "name", "aligned", "max_bad", "shards", "
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(ValueOptions, own_labels.LabelOptions):
+class Config(ValueOptions, own_labels.LabelOptions, EngineOptions):
     """Options of `python -m data_prep.folders`."""
 
     input_dir: str = option(
@@ -140,7 +142,6 @@ class Config(ValueOptions, own_labels.LabelOptions):
     shards: int = option(
         0, "files per split; 0 makes files of about 100 MB", minimum=0, maximum=99_999
     )
-    beam_flags: str = beam.flags_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -298,7 +299,7 @@ def run(config: Config) -> None:
         left_out=left_out + planned.left_out + without_partner,
         remarks={ALIGNED: sorted({split[:-1] for split in splits})} if config.aligned else {},
         hints=intake.hints(config.max_value),
-        beam_flags=config.beam_flags,
+        engine=open_engine(config),
     )
     prepare.run(request, Path(config.output_dir).expanduser())
     name = Path(config.output_dir).name

@@ -15,8 +15,8 @@ The directory holds, when everything is done:
 Until then `.work/` holds what a rerun needs: the request, and a note for every finished shard.
 Shards appear by rename, so the same command continues after any interruption, including kill -9.
 Threads share the decoding, since Pillow's decoders release the GIL (on 2 cores 1.9 times as fast as
-one thread, like processes), and a killed run leaves no orphan processes. With `Request.beam_flags`,
-the workers of an Apache Beam pipeline write the shards, byte for byte the same.
+one thread, like processes), and a killed run leaves no orphan processes. With `Request.engine`, its
+workers write the shards, byte for byte the same.
 """
 
 import collections
@@ -25,25 +25,22 @@ import contextlib
 import dataclasses
 import functools
 import json
-import os
 import re
-import shutil
 import sys
-import uuid
 import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from data_prep import beam
 from data_prep.request import Origin, Request, Taken, TakenArray
 from data_prep.request import Source as Source  # scripts import it from here
 from tfcyclegan.data import intake, manifest, records, shards
 from tfcyclegan.data.notes import conversions, left_out
 from tfcyclegan.data.source import MANIFEST, TWINS
+from tfcyclegan.engines import Engine, results
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files, hardware
 from tfcyclegan.system.parallel import in_order
@@ -82,8 +79,6 @@ def run(request: Request, output_dir: Path) -> None:
         raise UserError(
             f"--name={request.name}: must be lower-case letters, digits and _, first a letter"
         )
-    if request.beam_flags:
-        beam.check(request.beam_flags)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -114,7 +109,7 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
                     f"{output_dir} and run the same command again"
                 )
     # left by a run that was killed right after writing its manifest
-    shutil.rmtree(output_dir / shards.WORK, ignore_errors=True)
+    files.remove(output_dir / shards.WORK, ignore_errors=True)
     log(f"{output_dir}: already complete: {manifest.counts(made)}")
 
 
@@ -195,8 +190,10 @@ def _prepare(request: Request, output_dir: Path) -> None:
         done=total - sum(len(shard.sources) for shard in todo),
     )
     try:
-        for note in (_write_on_beam if request.beam_flags else _write_here)(
-            request, output_dir, todo, progress
+        for note in (
+            _write_on(request.engine, request, output_dir, todo, progress)
+            if request.engine
+            else _write_here(request, output_dir, todo, progress)
         ):
             done[note["file"]] = note
         _refuse_bad(request, output_dir, planned, done)
@@ -230,7 +227,7 @@ def _prepare(request: Request, output_dir: Path) -> None:
     files.write_json(
         output_dir / MANIFEST, {**made, **({TWINS: counted} if counted else {}), **request.remarks}
     )
-    shutil.rmtree(work)
+    files.remove(work)
     for line in manifest.summary(made, request.hints):
         log(f"{output_dir}: {line}")
 
@@ -263,8 +260,8 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
             left |= {f".{name}{files.TEMPORARY_SUFFIX}" for name in left}
             for entry in output_dir.iterdir():  # so that no name points outside the directory
                 if entry.name in left and not entry.is_dir():
-                    entry.unlink()
-            shutil.rmtree(output_dir / shards.WORK)
+                    files.remove(entry)
+            files.remove(output_dir / shards.WORK)
     else:
         strangers = [
             entry.name
@@ -277,7 +274,7 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
                 "choose another --output_dir"
             )
     files.write_json(path, claim)
-    (output_dir / QUARANTINE).unlink(missing_ok=True)
+    files.remove(output_dir / QUARANTINE)
 
 
 def _finished(output_dir: Path, shard: _Shard) -> dict[str, Any] | None:
@@ -389,46 +386,38 @@ def _write_here(
             yield note
 
 
-def _write_on_beam(
-    request: Request, output_dir: Path, todo: Sequence[_Shard], progress: Progress
-) -> Iterator[dict[str, Any]]:
-    """The same, by the workers of a Beam pipeline, which write one shard at a time; they must see
+def _write_on(
+    engine: Engine,
+    request: Request,
+    output_dir: Path,
+    todo: Sequence[_Shard],
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """The same, by the workers of an engine, which write one shard at a time; they must see
     `output_dir` and the input under the same paths.
     """
-    write = functools.partial(
-        _write_alone, output_dir=output_dir.resolve(), max_pixels=request.max_pixels
-    )
-    waiting = {shard.file: len(shard.sources) for shard in todo}
     for shard in todo:
         shards.forget(output_dir, shard.file)
-
-    def look() -> None:
-        for file in [file for file in waiting if shards.finished(output_dir, file) is not None]:
-            progress.advance(waiting.pop(file), f"{len(waiting)} shards left")
-
-    beam.for_each(write, todo, request.beam_flags, meanwhile=look)
-    look()
-    for shard in todo:
-        note = shards.finished(output_dir, shard.file)
-        if note is None:
-            raise RunError(
-                f"{output_dir}: the Beam workers did not write {shard.file} there; it must be a "
-                "directory that all of them share"
-            )
-        yield note
+    return results(
+        engine,
+        functools.partial(_writer, output_dir.resolve(), request.max_pixels),
+        todo,
+        output_dir / shards.WORK,
+        finished=lambda shard: progress.advance(len(shard.sources), shard.split),
+    )
 
 
-def _write_alone(shard: _Shard, *, output_dir: Path, max_pixels: int) -> None:
-    """Writes one shard and its note, on a Beam worker; another worker may do the same, since
-    runners repeat slow work.
-    """
-    import_tensorflow()
-    attempt = output_dir / shards.WORK / uuid.uuid4().hex
-    with contextlib.closing(_judge([shard], max_pixels)) as verdicts:
-        note = _write_shard(attempt, shard, verdicts, None)
-    os.replace(attempt / shard.file, output_dir / shard.file)
-    attempt.rmdir()
-    shards.write_note(output_dir, note)
+def _writer(output_dir: Path, max_pixels: int) -> Callable[[_Shard], dict[str, Any]]:
+    """Writes one shard and its note, on a worker."""
+
+    def write(shard: _Shard) -> dict[str, Any]:
+        def attempt(directory: Path) -> dict[str, Any]:
+            with contextlib.closing(_judge([shard], max_pixels)) as verdicts:
+                return _write_shard(directory, shard, verdicts, None)
+
+        return shards.by_one_worker(output_dir, shard.file, attempt)
+
+    return write
 
 
 def _write_shard(

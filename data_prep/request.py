@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from tfcyclegan.data import intake, records
 from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.values import Values
+from tfcyclegan.engines import Engine
 from tfcyclegan.system import files
 
 
@@ -120,8 +121,7 @@ class Request:
         hints: for each note, the flag that changes what it reports, if the script has one.
         attachments: text files to write beside the manifest, by name.
         values: the meaning of measurements' numbers, by domain; empty for pictures.
-        beam_flags: flags of the Beam pipeline that writes the shards; empty writes them in this
-            process.
+        engine: whose workers write the shards; None writes them in this process.
     """
 
     name: str
@@ -140,7 +140,7 @@ class Request:
     hints: Mapping[str, str] = dataclasses.field(default_factory=dict)
     attachments: Mapping[str, str] = dataclasses.field(default_factory=dict)
     values: Mapping[str, Values] = dataclasses.field(default_factory=dict)
-    beam_flags: str = ""
+    engine: Engine | None = None
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines the shards' content, as JSON. `max_bad` is not included, since

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_prep import beam, prepare, street_labels, street_survey
+from data_prep import prepare, street_labels, street_survey
 from tfcyclegan import flags
-from tfcyclegan.config import INTERPOLATION_HELP, INTERPOLATIONS, Options, Size, option
+from tfcyclegan.config import INTERPOLATION_HELP, INTERPOLATIONS, Size, option
+from tfcyclegan.config.engines import EngineOptions
 from tfcyclegan.data import intake, labels, manifest, picture_files, records
 from tfcyclegan.data.labels import CITYSCAPES, Labelling
 from tfcyclegan.data.source import SYNTHETIC
+from tfcyclegan.engines import open_engine
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -34,7 +36,7 @@ SHAPES_DIFFER = 1.05  # in GTA5 the height of some labels is a few pixels off th
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameOptions(Options):
+class FrameOptions(EngineOptions):
     """What is read and written, and how much."""
 
     input_dir: str = option("", "the data set's directory", required=True)
@@ -66,7 +68,6 @@ class FrameOptions(Options):
     shards: int = option(
         0, "files per split; 0 makes files of about 100 MB", minimum=0, maximum=99_999
     )
-    beam_flags: str = beam.flags_option()
     label_format: str = option(
         _USUAL["label_format"],
         "meaning of the label files' pixels; auto accepts class ids and the table's colours if "
@@ -375,7 +376,7 @@ def run(
         "max_bad",
         "max_pixels",
         "shards",
-        "beam_flags",
+        *(field.name for field in dataclasses.fields(EngineOptions)),
     )
     settings: dict[str, Any] = {
         field.name: str(value) if isinstance(value := getattr(config, field.name), Size) else value
@@ -409,7 +410,7 @@ def run(
         labelling=Labelling(CITYSCAPES) if labelled else Labelling(),
         remarks=remarks,
         left_out=passed.counts,
-        beam_flags=config.beam_flags,
+        engine=open_engine(config),
     )
     prepare.run(request, Path(config.output_dir).expanduser())
     log(

@@ -1,4 +1,4 @@
-# An export behind REST and gRPC, on CPUs. No container engine has built this file yet: see docs/docker.md.
+# An export behind REST and gRPC, on CPUs. What was tried of it: docs/docker.md.
 #
 #   docker build --file docker/serve.Dockerfile --tag tfcyclegan-serve .
 #   docker run --rm --read-only --tmpfs /tmp --memory 4g --publish 127.0.0.1:8501:8501 --publish 127.0.0.1:8500:8500 \

@@ -1,4 +1,4 @@
-# Training on NVIDIA GPUs. No container engine has built this file yet: see docs/docker.md.
+# Training on NVIDIA GPUs. What was tried of it: docs/docker.md.
 #
 #   docker build --file docker/train.Dockerfile --tag tfcyclegan-train .
 #   docker run --rm --gpus all --user "$(id -u):$(id -g)" --volume "$PWD:/work" tfcyclegan-train \

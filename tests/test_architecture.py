@@ -14,7 +14,7 @@ PACKAGE = ROOT / "tfcyclegan"
 FLOORS = (
     ("errors", "__init__"),
     ("system", "config", "pages"),
-    ("flags", "data", "networks", "losses", "optimization", "measures"),
+    ("flags", "data", "networks", "losses", "optimization", "measures", "engines"),
     ("methods", "formats"),
     ("training",),
     ("translation", "exports", "segmentation", "interop"),
@@ -82,7 +82,7 @@ def test_files_hold_one_idea():
 def test_importing_the_package_is_quick_and_has_no_side_effects():
     code = (
         "import sys, tfcyclegan, tfcyclegan.cli; print(sorted({'tensorflow', 'keras', 'numpy', "
-        "'PIL'} & sys.modules.keys()))"
+        "'PIL', 'fsspec'} & sys.modules.keys()))"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.stdout.strip() == "[]" and result.stderr == ""

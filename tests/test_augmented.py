@@ -18,8 +18,13 @@ from tests.test_training import config as small_config
 from tfcyclegan import cli, flags
 from tfcyclegan.commands import translate
 from tfcyclegan.config import Size, TrainConfig, TranslateConfig
+from tfcyclegan.demo import page
+from tfcyclegan.demo.models import find_model
+from tfcyclegan.demo.sample_pictures import Samples
 from tfcyclegan.errors import UserError
-from tfcyclegan.exporting import saved_model
+from tfcyclegan.exporting import saved_model, tflite_latents
+from tfcyclegan.exports.exported_models import open_model
+from tfcyclegan.exports.model_metadata import WITH_LATENTS
 from tfcyclegan.measures import diversity, mode_collapse
 from tfcyclegan.measures.evaluation_set import OWN
 from tfcyclegan.methods.augmented import AugmentedCycleGAN
@@ -341,6 +346,22 @@ def test_the_saved_model_takes_latents(eager):
     specs = functions["tensor_with_latents"].input_signature
     gray = np.full((8, 8, 3), 128, np.uint8)
     assert [saved_model._example(spec, gray).shape for spec in specs] == [(1, 8, 8, 3), (1, 3)]
+
+
+def test_one_tflite_file_takes_latents_and_the_demo_s_page_has_some(tmp_path):
+    made = generator()
+    content = tflite_latents.convert(made, Size(SIDE, SIDE))
+    pictures = noise(2, SIDE, SIDE, 3).astype(np.float32)
+    assert tflite_latents.largest_difference(content, made, pictures) < 2e-2
+    version = tmp_path / "mine" / "1"
+    version.mkdir(parents=True)
+    (version / WITH_LATENTS).write_bytes(content)
+    zero = open_model(version / WITH_LATENTS).function(pictures)
+    np.testing.assert_allclose(zero, made(pictures), atol=2e-2)
+    found = find_model(tmp_path / "mine")
+    assert (found.path.name, found.latent_size) == (WITH_LATENTS, 3)
+    shown = page._add_model(1, found, Samples([]), tmp_path / "site")
+    np.testing.assert_allclose(shown["latents"], answers.drawn(page.ANSWERS, 0, 3))
 
 
 def test_onnx_gives_the_answer_of_the_zero_latent():

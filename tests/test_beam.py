@@ -12,12 +12,13 @@ import pytest
 from data_prep import folders, prepare
 from tests.test_prepare import config, root  # noqa: F401 - root is a fixture
 from tfcyclegan.data import shards
+from tfcyclegan.engines.beam import Beam
 from tfcyclegan.errors import RunError, UserError
 
 needs_beam = pytest.mark.skipif(
     importlib.util.find_spec("apache_beam") is None, reason="Apache Beam is not installed"
 )
-DIRECT = "--runner=DirectRunner"
+LOCAL = "--runner=FnApiRunner"
 
 
 def files_of(output_dir: Path) -> dict[str, bytes]:
@@ -38,7 +39,7 @@ def manifest_of(output_dir: Path) -> dict:
 
 @needs_beam
 @pytest.mark.parametrize(
-    "flags", [DIRECT, f"{DIRECT} --direct_num_workers=2 --direct_running_mode=multi_processing"]
+    "flags", [LOCAL, f"{LOCAL} --direct_num_workers=2 --direct_running_mode=multi_processing"]
 )
 def test_beam_makes_the_same_bytes(root, flags):  # noqa: F811
     (root / "trainA/3.png").write_bytes(b"no picture")
@@ -71,7 +72,7 @@ def test_beam_goes_on_from_what_is_finished(root, monkeypatch):  # noqa: F811
     with pytest.raises(
         RunError, match=r"^Apache Beam: .*the machine is gone.*the same command continues"
     ):
-        folders.run(config(root, shards=2, beam_flags=DIRECT))
+        folders.run(config(root, shards=2, beam_flags=LOCAL))
     finished = {path.name for path in out.glob("pictures-*")}
     assert not (out / "manifest.json").exists()
     monkeypatch.setattr(
@@ -80,7 +81,7 @@ def test_beam_goes_on_from_what_is_finished(root, monkeypatch):  # noqa: F811
         lambda source, max_pixels: asked.append(source.filename) or take(source, max_pixels),
     )
     asked.clear()
-    folders.run(config(root, shards=2, beam_flags=DIRECT))
+    folders.run(config(root, shards=2, beam_flags=LOCAL))
     assert "trainB/deep/er/4.BMP" in asked and len(asked) == 12 - sum(
         len_of(name) for name in finished
     )
@@ -99,12 +100,20 @@ def test_without_beam_its_flag_is_refused(root, monkeypatch):  # noqa: F811
         importlib.util, "find_spec", lambda name: None if name == "apache_beam" else find_spec(name)
     )
     with pytest.raises(UserError, match="Apache Beam is not installed"):
-        folders.run(config(root, beam_flags=DIRECT))
+        folders.run(config(root, beam_flags=LOCAL))
     assert not (root.parent / "out").exists()
 
 
 @needs_beam
-@pytest.mark.parametrize("flags", ["DirectRunner", "--runner", "--runner='open"])
+@pytest.mark.parametrize("flags", ["FnApiRunner", "--runner", "--runner='open"])
 def test_flags_that_beam_does_not_take(root, flags):  # noqa: F811
     with pytest.raises(UserError, match=r"^--beam_flags="):
         folders.run(config(root, beam_flags=flags))
+
+
+@needs_beam
+def test_flags_that_are_left_out():
+    assert Beam.of("").flags == ("--runner=FnApiRunner",)
+    dask = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner"
+    assert Beam.of(dask).flags == (dask, "--dask_partition_size=1")
+    assert Beam.of(f"{dask} --dask_npartitions=4").flags == (dask, "--dask_npartitions=4")

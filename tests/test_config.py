@@ -76,6 +76,15 @@ def test_no_sizes(text):
             "--upsampling=resize: requires ResNet generators",
         ),
         (
+            {"generator": "unet_256", "input_skip": True},
+            "--input_skip: requires ResNet generators",
+        ),
+        (
+            {"channels_b": 1, "lambda_identity": 0, "input_skip": True},
+            "--input_skip: needs domains with the same number of channels, not 3 and 1; leave it "
+            "out",
+        ),
+        (
             {"channels_b": 1},
             "--lambda_identity=0.5: identity losses need domains with the same number of channels, "
             "not 3 and 1; set --lambda_identity=0",
@@ -121,6 +130,16 @@ def test_discriminators_may_have_a_norm_of_their_own(own, expected):
     options = config(norm="batch", discriminator_norm=own)
     assert discriminator_settings(options, "a")["norm"] == expected
     assert generator_settings(options, "ab")["norm"] == "batch"
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"), [("same", (True, False)), ("yes", (True, True)), ("no", (False, False))]
+)
+def test_discriminators_may_be_antialiased_apart(own, expected):
+    for of_generators, found in zip((True, False), expected, strict=True):
+        options = config(antialias=of_generators, discriminator_antialias=own)
+        assert discriminator_settings(options, "a")["antialias"] is found
+        assert generator_settings(options, "ab")["antialias"] is of_generators
 
 
 def test_the_smallest_crops_are_those_that_leave_the_discriminator_a_score():

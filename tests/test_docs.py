@@ -136,6 +136,9 @@ _OF_OTHERS = {
         "flink_master",
         "environment_type",
         "spark_master_url",
+        "dask_client_address",
+        "dask_partition_size",
+        "dask_npartitions",
     ),
     *("project", "region", "temp_location", "sdk_container_image"),
 }

@@ -107,7 +107,7 @@ def test_missing_extras_are_told_with_the_command_that_installs_them(monkeypatch
         "no",
         "for tfcyclegan serve: pip install 'tfcyclegan[serve]' installs kserve",
     )
-    assert rows["extras"][0] == "demo, pytorch, beam, bench"
+    assert rows["extras"][0] == "demo, pytorch, beam, spark, bench"
 
 
 def test_memory_is_told_within_a_containers_limits(tmp_path, monkeypatch):

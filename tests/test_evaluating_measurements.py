@@ -1,6 +1,7 @@
 """`evaluate` of measurements as a user meets it: arrays of another program, what a run makes."""
 
 import base64
+import functools
 import io
 import json
 import shutil
@@ -10,18 +11,24 @@ import pytest
 from PIL import Image
 
 from data_prep import arrays
+from tests.engine_parts import Twice
 from tests.test_measurements import write
 from tests.test_training import config
-from tfcyclegan import cli
+from tfcyclegan import cli, engines
+from tfcyclegan.config import Size
 from tfcyclegan.data.display import GAP_COLOUR
 from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.images import Scale
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import comparison, gathering, scores_page
 from tfcyclegan.evaluation.scoring import measure
+from tfcyclegan.evaluation.sides import measurement_name
 from tfcyclegan.evaluation.task import Task
+from tfcyclegan.evaluation.translated_arrays import translate_arrays
 from tfcyclegan.measures import cycle_consistency, measured_errors
 from tfcyclegan.measures.evaluation_set import OWN
 from tfcyclegan.training.runs import Run
+from tfcyclegan.translation.elsewhere import Elsewhere
 from tfcyclegan.translation.foreign_measurements import read_arrays
 from tfcyclegan.translation.translators import Translator
 from tfcyclegan.translation.value_pair import ValuePair
@@ -203,6 +210,37 @@ def inverting(place):
         patch.setattr(gathering, "from_run", lambda *_: translator)
         task = Task(data, "test", "ab", place / "made_by_run")
         yield gathering.gather(run, "latest", task, alone=False)
+
+
+def _negating(identity: dict, values: ValuePair) -> list[Translator]:
+    return [Translator(identity, 1, 1, np.negative, values=values)]
+
+
+def test_workers_of_an_engine_translate_and_score_alike(
+    inverting, place, metrics, tmp_path, monkeypatch
+):
+    pytest.importorskip("cloudpickle")
+    data = open_domains(str(place / "data"))
+    open_ = functools.partial(
+        _negating,
+        {"checkpoint": "step-0", "weights": "x"},
+        ValuePair.of_domains(data.values, "ab"),
+    )
+    split = data.require("test", "a")
+    inputs = dict(split.source.arrays(split.name))
+    inputs = {measurement_name(name, split.name): array for name, array in inputs.items()}
+    scale = Scale("none", Size(24, 24), Size(24, 24))
+    translate_arrays(open_(), inputs, tmp_path / "ab", scale, Elsewhere(Twice(), open_))
+    for path in (place / "made_by_run" / "ab").rglob("*.npy"):
+        there = tmp_path / "ab" / path.relative_to(place / "made_by_run" / "ab")
+        assert there.read_bytes() == path.read_bytes()
+    monkeypatch.setattr(engines, "open_engine", lambda options: Twice())
+    flags = (f"--translations={place / 'made'}", f"--regions={place / 'regions'}")
+    shown = "--display_range=0:1/-500:500"
+    assert evaluate(place, *flags, shown, f"--output={tmp_path / 'scores'}") == 0
+    found = json.loads((tmp_path / "scores" / "metrics.json").read_text())["directions"][0]
+    for part in ("tables", "detectors", "examples"):
+        assert found[part] == metrics["directions"][0][part], part
 
 
 def test_a_run_is_scored_on_what_it_saved_in_units(inverting, place):

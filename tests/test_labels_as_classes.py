@@ -228,6 +228,8 @@ def test_pictures_in_and_pictures_out(direction, tmp_path):
     [
         ("--labels_b=onehot", "--lambda_identity=0.5: identity losses .* set --lambda_identity=0"),
         ("--method=cut --labels_b=onehot", "--labels_b=onehot: .*--method=cyclegan"),
+        ("--method=augmented --labels_b=onehot", "--method=cyclegan, not augmented; leave it out"),
+        ("--labels_b=onehot --input_skip", "--input_skip: adds pictures, and --labels_b=onehot"),
         ("--labels_a=onehot --channels_a=1 --channels_b=1", "--channels_a=1: --labels_a=onehot"),
         ("--labels_b=onehot --generator=graph.json", "goes with ResNet and U-Net generators"),
         ("--labels_b=onehot --segmenter=runs/s", "--segmenter=runs/s: segments pictures"),

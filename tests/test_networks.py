@@ -53,6 +53,18 @@ def test_seeds(name, init):
     assert len(starts) == len(kernels), "no two layers have the same draws"
 
 
+def test_a_network_with_its_input_learns_a_difference_from_none():
+    network = ResnetGenerator(blocks=1, base_filters=4, input_skip=True, seed=5)
+    pictures = tf.constant(np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)), tf.float32)
+    np.testing.assert_array_equal(network(pictures), pictures)
+    network.head.bias.assign([0.5, 0, -0.5])
+    expected = np.clip(pictures + np.float32([0.5, 0, -0.5]), -1, 1)
+    np.testing.assert_allclose(network(pictures), expected, atol=1e-6)
+    translated, (features,) = network.with_features(pictures, [4])
+    np.testing.assert_array_equal(translated, network(pictures))
+    np.testing.assert_array_equal(features, network.features(pictures, [4])[0])
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_options_know_which_sides_a_generator_takes(name):
     generator = make_generator(name, base_filters=2)
@@ -228,6 +240,10 @@ def test_tflite_copies_of_a_graph_have_norms_for_tflite():
             "--generator=nowhere.json: cannot be read as a generator's graph",
         ),
         (lambda: UpConv2D(1, 1, 5, NORMAL), "kernel_size 5: must be 3 or 4"),
+        (
+            lambda: ResnetGenerator(blocks=1, in_channels=1, input_skip=True),
+            "input_skip: needs as many channels out as in, not 3 and 1",
+        ),
         (lambda: UnetGenerator(depth=4), "depth 4: must be at least 5"),
         (
             lambda: GraphGenerator(graph={"layers": [{"class_name": "Lambda"}]}),

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from tests.conftest import eagerly
+from tests.engine_parts import Twice
 from tests.test_training import config
-from tfcyclegan import cli
+from tfcyclegan import cli, engines
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.picture_folders import picture_name
@@ -217,6 +218,23 @@ def test_compare_keeps_feature_networks_apart(evaluated, tmp_path, capsys):
         in capsys.readouterr().out
     )
     assert "Distribution: x-256: colour" not in (tmp_path / "page.html").read_text()
+
+
+def test_workers_of_an_engine_give_the_same_scores(evaluated, tmp_path, monkeypatch):
+    """Translations, rows of all measures and the cycle's networks, opened again."""
+    pytest.importorskip("cloudpickle")
+    run_dir = shutil.copytree(evaluated / "run0", tmp_path / "run")
+    expected = json.loads((run_dir / "evaluation" / "metrics.json").read_text())["directions"][0]
+    pictures = {path.name: path.read_bytes() for path in (run_dir / "evaluation/ab").glob("*.png")}
+    shutil.rmtree(run_dir / "evaluation")
+    monkeypatch.setattr(engines, "open_engine", lambda options: Twice())
+    assert cli.main(["evaluate", f"--run_dir={run_dir}", "--features=none"]) == 0
+    there = run_dir / "evaluation"
+    assert pictures == {path.name: path.read_bytes() for path in (there / "ab").glob("*.png")}
+    found = json.loads((there / "metrics.json").read_text())["directions"][0]
+    for part in ("tables", "detectors", "examples", "left_out", "verdict"):
+        assert found[part] == expected[part], part
+    assert not (there / ".work").exists()
 
 
 @pytest.fixture

@@ -96,6 +96,7 @@ NETWORKS = {
         {"separable": True, "upsampling": "resize", "padding_mode": "reflect"},
     ),
     "batch norm": ("resnet_1blocks", {"norm": "batch"}),
+    "with its input": ("resnet_1blocks", {"input_skip": True}),
     "U-Net": ("unet_128", {}),
 }
 

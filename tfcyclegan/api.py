@@ -26,7 +26,7 @@ from typing import Any
 from tfcyclegan import flags
 from tfcyclegan.config import Options, Size, flag_name, option_type
 from tfcyclegan.errors import UserError
-from tfcyclegan.system import files, tensorflow_setup
+from tfcyclegan.system import files, places, tensorflow_setup
 
 __all__ = [
     "Evaluated",
@@ -103,10 +103,12 @@ def _module(command: str) -> Any:
 
 
 def _run(command: str, given: dict[str, Any]) -> tuple[Any, Any]:
-    """Runs a command; returns its options and what it returned."""
+    """Runs a command; returns its options and what it returned, with the paths of stores'
+    copies.
+    """
     module = _module(command)
-    config = _options(module.Config, given)
-    return config, module.run(config)
+    with places.at_hand(_options(module.Config, given)) as config:
+        return config, module.run(config)
 
 
 def _options(config_class: type[Options], given: dict[str, Any]) -> Any:
@@ -163,8 +165,8 @@ def prepare(script: str = "folders", **options: Any) -> Prepared:
     if script not in scripts:
         raise UserError(f"script {script!r}: unknown choice; valid are {', '.join(scripts)}")
     module = importlib.import_module(f"data_prep.{script}")
-    config = _options(module.Config, options)
-    module.run(config)
+    with places.at_hand(_options(module.Config, options)) as config:
+        module.run(config)
     directory = Path(config.output_dir).expanduser()
     manifest = directory / "manifest.json"
     splits = files.read_json(manifest).get("splits", {}) if manifest.is_file() else {}

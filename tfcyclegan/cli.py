@@ -16,7 +16,7 @@ from typing import Any
 from tfcyclegan import flags
 from tfcyclegan.config import Options
 from tfcyclegan.errors import RunError, Stopped, UserError
-from tfcyclegan.system import files
+from tfcyclegan.system import files, places
 
 COMMANDS = {
     "train": "train translators between two sets of pictures",
@@ -109,8 +109,9 @@ def run_command(
         if flags.asks_for_help(arguments):
             print(flags.help_text(name, summary, examples, config_class), end="")
             return 0
-        with _termination_raised():
-            run(flags.parse(config_class, arguments))
+        config = flags.parse(config_class, arguments)
+        with _termination_raised(), places.at_hand(config) as config:
+            run(config)
     except UserError as error:
         return _fail(name, error, 2)
     except RunError as error:
@@ -173,7 +174,8 @@ def _refused_by_machine(error: Exception) -> str | None:
 
 
 def _fail(name: str, message: object, code: int) -> int:
-    print(f"{name}: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+    told = places.named(" ".join(str(message).split()))
+    print(f"{name}: {told}", file=sys.stderr, flush=True)
     return code
 
 

@@ -32,7 +32,8 @@ _EXTRAS = {
     "demo": "data_prep.satellite_map",
     "pytorch": "import_weights --from=pytorch",
     "serve": "tfcyclegan serve",
-    "beam": "data_prep --beam_flags",
+    "beam": "--engine=beam",
+    "spark": "--engine=spark",
     "bench": "python -m benchmarks.inference",
 }
 

@@ -1,5 +1,6 @@
 """`tfcyclegan evaluate`."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ EXAMPLES = """
 
 def run(config: EvaluateConfig) -> Path:
     from tfcyclegan.data.source import check_places
+    from tfcyclegan.engines import open_engine, working_in
     from tfcyclegan.training.runs import read_run
 
     trained = read_run(Path(config.run_dir)) if config.run_dir else None
@@ -43,6 +45,7 @@ def run(config: EvaluateConfig) -> Path:
     directions = ("ab", "ba") if config.direction == "both" else (config.direction,)
     if trained is not None:
         _check_directions(trained, directions)
+    engine = open_engine(config)
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.pairs import read_pairs
@@ -72,19 +75,20 @@ def run(config: EvaluateConfig) -> Path:
     )
     shown = config.display if trained is None else _shown(config, trained)
     tasks = [
-        Task(domains, config.split, direction, output, pairs, shown, regions)
+        Task(domains, config.split, direction, output, pairs, shown, regions, engine)
         for direction in directions
     ]
-    if trained is None:
-        evaluate_folder(
-            Path(config.translations),
-            tasks[0],
-            suffix=config.translations_suffix,
-            channels=config.translations_channels,
-            tools=tools,
-        )
-        return output
-    evaluate(trained, config.checkpoint, tasks, tools)
+    with working_in(tasks[0].work) if engine else contextlib.nullcontext():
+        if trained is None:
+            evaluate_folder(
+                Path(config.translations),
+                tasks[0],
+                suffix=config.translations_suffix,
+                channels=config.translations_channels,
+                tools=tools,
+            )
+            return output
+        evaluate(trained, config.checkpoint, tasks, tools)
     log(
         f"next: tfcyclegan export --run_dir={config.run_dir} "
         f"--output=saved_models/{trained.directory.resolve().name}"

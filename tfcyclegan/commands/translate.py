@@ -42,6 +42,7 @@ EXAMPLES = """
 
 def run(config: TranslateConfig) -> None:
     from tfcyclegan.data.source import check_places
+    from tfcyclegan.engines import open_engine
     from tfcyclegan.exports.hub import located
     from tfcyclegan.training.runs import only_direction, read_run
 
@@ -61,6 +62,7 @@ def run(config: TranslateConfig) -> None:
     files.require_no_file(
         "output_data" if config.output_data else "output", Path(config.output or config.output_data)
     )
+    engine = open_engine(config)
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.data.domains import open_domains
     from tfcyclegan.data.images import RESIZED
@@ -69,6 +71,7 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.exports import exported_models
     from tfcyclegan.translation.answers import with_answers
     from tfcyclegan.translation.data_sets import translate_data
+    from tfcyclegan.translation.elsewhere import of_model, of_run
     from tfcyclegan.translation.measured_splits import require_kind, translate_measured_split
     from tfcyclegan.translation.measurements import translate_measurements
     from tfcyclegan.translation.reporting import show_in_report, truths_of
@@ -86,22 +89,19 @@ def run(config: TranslateConfig) -> None:
     scale = None
     direction = config.direction or only_direction(trained)
     if trained is not None:
-        translators = copies_on_devices(
-            trained,
-            config.checkpoint,
-            direction,
-            tile=config.tile,
-            training_mode=config.training_mode,
-        )
+        how: dict[str, Any] = {"tile": config.tile, "training_mode": config.training_mode}
+        there = (trained, config.checkpoint, direction)
+        translators = copies_on_devices(*there, **how)
+        elsewhere = of_run(engine, *there, **how) if engine else None
         if config.samples:
             seed = config.seed or 0
             translators = [with_answers(each, config.samples, seed) for each in translators]
         scale = scale_of(trained) if config.scale == "trained" else None
         _tell_choices(trained, config, direction, scale)
     else:
-        translators = [
-            exported_models.from_model(model, trusted=config.trust_model, fit=config.scale == "fit")
-        ]
+        how = {"trusted": config.trust_model, "fit": config.scale == "fit"}
+        translators = [exported_models.from_model(model, **how)]
+        elsewhere = of_model(engine, model, **how) if engine else None
         direction = _direction_of_model(translators[0].identity.get("direction", ""), config)
     values, arrays = translators[0].values, f".{config.arrays}"
     _check_kind(config, values)
@@ -166,7 +166,13 @@ def run(config: TranslateConfig) -> None:
         if config.output_data:
             command = f"tfcyclegan translate {shlex.join(flags.to_flag_file(config).splitlines())}"
             translate_data(
-                translators, source, splits, Path(config.output_data), scale=scale, command=command
+                translators,
+                source,
+                splits,
+                Path(config.output_data),
+                scale=scale,
+                command=command,
+                elsewhere=elsewhere,
             )
         elif values.source is not None:
             translate_measured_split(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tfcyclegan.config.base import Options, Size, option
 from tfcyclegan.config.display import DisplayOptions
+from tfcyclegan.config.engines import LOCAL, EngineOptions
 from tfcyclegan.config.measured_reading import MeasuredOptions
 from tfcyclegan.config.reading import (
     pages_option,
@@ -31,7 +32,7 @@ TRUST_HELP = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslateConfig(MeasuredOptions):
+class TranslateConfig(MeasuredOptions, EngineOptions):
     """Options of `tfcyclegan translate`."""
 
     run_dir: str = option("", "run directory to translate with")
@@ -191,6 +192,11 @@ class TranslateConfig(MeasuredOptions):
             raise UserError("--report: shows pictures of --input in the report of --run_dir")
         if self.truth and not self.report:
             raise UserError(f"--truth={self.truth}: is shown by --report alone; give that as well")
+        if self.engine_name != LOCAL and not self.output_data:
+            raise UserError(
+                f"--engine={self.engine_name}: translates a data set into a data set, so it "
+                "requires --data_dir and --output_data"
+            )
         if self.output_data and not self.data_dir:
             raise UserError(
                 "--output_data: translates a prepared data set, so it requires --data_dir, not "
@@ -215,7 +221,7 @@ class TranslateConfig(MeasuredOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(DisplayOptions):
+class EvaluateConfig(DisplayOptions, EngineOptions):
     """Options of `tfcyclegan evaluate`."""
 
     run_dir: str = option("", "run to score")

@@ -69,6 +69,8 @@ def check_labels(config: "TrainConfig") -> None:
                 f"{flag}: goes with ResNet and U-Net generators, not {config.generator}, whose "
                 "last activation is its own"
             )
+        if config.input_skip:
+            raise UserError(f"--input_skip: adds pictures, and {flag} makes classes; leave it out")
         if config.segmenter:
             raise UserError(
                 f"--segmenter={config.segmenter}: segments pictures, and {flag} makes classes; "

@@ -68,6 +68,11 @@ class NetworkOptions(Options):
         "separable convolutions in the residual blocks of ResNet generators: about a ninth of "
         "their computation",
     )
+    input_skip: bool = option(
+        False,
+        "add the input to the output of ResNet generators: they learn the difference between the "
+        "domains, which is 0 at first; for domains that look much alike",
+    )
     dropout: bool = option(False, "dropout in the generators", of_method={"pix2pix": True})
     discriminator: str = option(
         "patch", "patch is the 70x70 PatchGAN, pixel its 1x1 variant", choices=("patch", "pixel")
@@ -92,6 +97,12 @@ class NetworkOptions(Options):
         "normalisation only in the discriminators; same means --norm. Instance norm hides a "
         "picture's overall brightness and contrast from them; none lets them see both",
         choices=("same", "instance", "batch", "none"),
+    )
+    discriminator_antialias: str = option(
+        "same",
+        "--antialias only in the discriminators; same means --antialias. Blurs hide fine texture "
+        "from them",
+        choices=("same", "yes", "no"),
     )
     spectral_norm: bool = option(
         False, "divide the discriminators' kernels by their largest singular value"

@@ -296,8 +296,15 @@ class TrainConfig(
             self._check_augmented()
         if self.method == "distill" and not self.teacher:
             raise UserError("--teacher: required with --method=distill; give the run to learn from")
-        if self.separable and not self.is_resnet:
-            raise UserError("--separable: requires ResNet generators")
+        for name in ("separable", "input_skip"):
+            if getattr(self, name) and not self.is_resnet:
+                raise UserError(f"--{name}: requires ResNet generators")
+        channels_a, channels_b = self.channels_of("a"), self.channels_of("b")
+        if self.input_skip and channels_a != channels_b:
+            raise UserError(
+                f"--input_skip: needs domains with the same number of channels, not {channels_a} "
+                f"and {channels_b}; leave it out"
+            )
 
     def _check_contrastive(self) -> None:
         if not self.is_resnet:

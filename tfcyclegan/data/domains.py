@@ -15,6 +15,7 @@ from tfcyclegan.data.tfds_sets import CATALOGUE
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
+from tfcyclegan.system.places import bring
 from tfcyclegan.system.progress import log
 
 PURPOSES = ("train", "val", "test")
@@ -209,6 +210,8 @@ def open_domains(data_dir: str, *, recipe: str = "") -> Domains:
             f"--data_dir={data_dir}: give one data set with trainA and trainB, or two separated by "
             "a comma"
         )
+    for place in places:
+        bring(Path(place))
     missing = [
         place
         for place in places

@@ -5,7 +5,6 @@ the screen.
 import collections
 import contextlib
 import io
-import os
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
@@ -242,4 +241,4 @@ def write_tfds_metadata(output_dir: Path, staging: Path, made: Mapping[str, Any]
             "the directory and prepare again"
         )
     for name in TFDS_FILES:
-        os.replace(staging / name, output_dir / name)
+        files.into_place(staging / name, output_dir / name)

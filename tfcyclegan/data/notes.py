@@ -8,12 +8,14 @@ possible one, and for measurements `counted_values`, the numbers of all, invalid
 """
 
 import contextlib
+import fcntl
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.system import places
 from tfcyclegan.system.progress import quantity
 
 CONVERSIONS, LEFT_OUT = "conversions", "left_out"
@@ -115,9 +117,11 @@ class Journal:
         every = list(notes)
         told = [sorted(conversions(every)), sorted(left_out(every)), largest, dict(tally or {})]
         if any(told) or picture in self._notes:
-            # a single write, which other threads cannot interleave
+            # a single write, which other threads cannot interleave, nor workers on other machines
             with open(self._path, "a", encoding="utf-8") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
                 stream.write(f"{json.dumps([picture, *told])}\n")
+            places.grown(self._path)
             self._notes[picture] = told
 
     def counted(self, left_out: Mapping[str, int]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ Pictures are identified by a hash of all of them, so they are all read at each s
 sequence has an attribute `fingerprint`, a string that identifies it.
 """
 
+import dataclasses
 import hashlib
 import threading
 from collections.abc import Iterator, Sequence
@@ -52,12 +53,14 @@ class OwnPictures:
         counts: their lengths.
         values: the meaning of measurements' numbers, by the letter of their domain, see
             `DataSource`.
+        numbers: of the pictures that `placed` gives; None for all.
     """
 
     reference: str
     splits: dict[str, Sequence[Any]]
     counts: dict[str, int]
     values: dict[str, Values]
+    numbers: range | None = None
 
     def pictures(self, split: str) -> Iterator[np.ndarray]:
         """uint8 [H, W, 1 or 3], or measurements [H, W, C], in order.
@@ -75,7 +78,7 @@ class OwnPictures:
 
     def placed(self, split: str) -> Iterator[tuple[Example, Place]]:
         """See `Records`. Names contain the split, so that equal ones are not mistaken for pairs."""
-        for index in range(self.counts[split]):
+        for index in self.numbers or range(self.counts[split]):
             place = Place(0, index, 0, 0, 0)
             yield self.at(split, place), place
 
@@ -86,6 +89,10 @@ class OwnPictures:
         if _letter(split) in self.values:
             return Example(f"{name}.npy", b"", None, picture, group=name)
         return Example(f"{name}.png", images.encode_png(picture), None)
+
+    def part(self, split: str, numbers: range) -> tuple["OwnPictures", range]:
+        """See `Records`. A sequence has no shards."""
+        return dataclasses.replace(self, numbers=numbers), range(0)
 
     def require_places(self) -> None:
         """A sequence has an index."""

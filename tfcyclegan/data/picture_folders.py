@@ -174,6 +174,19 @@ def in_memory(
     )
 
 
+def named_once(pictures: Iterable[tuple[str, Given]]) -> Iterator[tuple[str, Given]]:
+    """The same pictures; UserError if two have one name."""
+    names: set[str] = set()
+    for name, read in pictures:
+        if name in names:
+            raise UserError(
+                f"two pictures are called {name}, and both would become {name}.png; rename one "
+                "and prepare the data again"
+            )
+        names.add(name)
+        yield name, read
+
+
 def with_notes(
     pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]],
     notes_of: Callable[[Image.Image], set[str]],
@@ -194,6 +207,21 @@ class _Skipped:
     why_bad: str = ""
 
 
+@dataclass
+class Ledger:
+    """The outcome for the pictures or files of a folder.
+
+    Attributes:
+        journal: notes on them.
+        made: number of results that were made.
+        bad: the reasons why others could not be read, one line each.
+    """
+
+    journal: notes.Journal
+    made: int = 0
+    bad: list[str] = dataclasses.field(default_factory=list)
+
+
 def write_pictures(
     pictures: Iterable[tuple[str, Callable[[], intake.Decoded]]],
     output: Path,
@@ -206,7 +234,8 @@ def write_pictures(
     told: tuple[str, str, str],
     left_out: Mapping[str, int] | None = None,
     hints: Mapping[str, str] | None = None,
-) -> None:
+    reserved: bool = False,
+) -> Ledger:
     """Makes PNGs from each picture, several at once; existing ones of the same maker are kept.
 
     Args:
@@ -222,31 +251,21 @@ def write_pictures(
             that something else made.
         left_out: parts of the input that are not among `pictures`: {what: count}.
         hints: for each note, the flag that changes the behaviour, if the command has it.
+        reserved: whether another process is `recording`, of which this one is a worker.
 
     Raises:
         UserError: something else made `output`, or some pictures cannot be read (after all others
             were processed).
         RunError: processing failed for a picture, which the message names.
     """
-    with recording(
-        output, record, identity, told, total=total, left_out=left_out, hints=hints
-    ) as ledger:
+    outcome = (
+        contextlib.nullcontext(Ledger(notes.Journal(output)))
+        if reserved
+        else recording(output, record, identity, told, total=total, left_out=left_out, hints=hints)
+    )
+    with outcome as ledger:
         _write(pictures, output, targets, stages, ledger, total=total, label=told[0])
-
-
-@dataclass
-class Ledger:
-    """The outcome for the pictures or files of a folder.
-
-    Attributes:
-        journal: notes on them.
-        made: number of results that were made.
-        bad: the reasons why others could not be read, one line each.
-    """
-
-    journal: notes.Journal
-    made: int = 0
-    bad: list[str] = dataclasses.field(default_factory=list)
+    return ledger
 
 
 @contextlib.contextmanager
@@ -314,18 +333,6 @@ def _write(
 ) -> None:
     """`write_pictures`, once the folder is reserved."""
 
-    names: set[str] = set()
-
-    def named_once() -> Iterator[tuple[str, Callable[[], intake.Decoded]]]:
-        for name, read in pictures:
-            if name in names:
-                raise UserError(
-                    f"two pictures are called {name}, and both would become {name}.png; rename one "
-                    "and prepare the data again"
-                )
-            names.add(name)
-            yield name, read
-
     def before(picture: tuple[str, Callable[[], intake.Decoded]]) -> tuple[str, Given] | _Skipped:
         name, read = picture
         if all(target.exists() for target in targets(name)):
@@ -363,7 +370,7 @@ def _write(
         stages.give_up,
     )
     with Progress(total, unit="image", label=label) as progress:
-        for skipped in all_stages.of(named_once()):
+        for skipped in all_stages.of(named_once(pictures)):
             if skipped is None:
                 ledger.made += 1
             elif skipped.why_bad:

@@ -2,7 +2,10 @@
 them.
 """
 
-from collections.abc import Iterable, Iterator
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +94,37 @@ def finished(directory: Path, file: str) -> dict[str, Any] | None:
     )
 
 
+def by_one_worker(
+    directory: Path, file: str, attempt: Callable[[Path], dict[str, Any]]
+) -> dict[str, Any]:
+    """Writes a shard that other workers may be writing as well, and its note; the first to finish
+    it counts, and one that is finished is not written again.
+
+    Args:
+        directory: the directory of the shards.
+        file: name of the shard.
+        attempt: writes it into the folder that it is given, and returns its note.
+
+    Returns:
+        The note of the shard that is there.
+    """
+    if (there := finished(directory, file)) is not None:
+        return there
+    folder = directory / WORK / uuid.uuid4().hex
+    try:
+        note = attempt(folder)
+        if (there := finished(directory, file)) is not None:
+            return there
+        os.replace(folder / file, directory / file)
+        write_note(directory, note)
+        return note
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def forget(directory: Path, file: str) -> None:
     """Marks a shard as not finished."""
-    _note_path(directory, file).unlink(missing_ok=True)
+    files.remove(_note_path(directory, file))
 
 
 def _note_path(directory: Path, file: str) -> Path:

@@ -10,6 +10,7 @@ own function returns, see `own_pictures`.
 import dataclasses
 import functools
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,6 +179,25 @@ class DataSource:
                 "prepare the data again"
             )
 
+    def part(self, split: str, numbers: range) -> "DataSource":
+        """The data set with consecutive pictures of `split` alone, for reading them; the shards of
+        others are not read.
+        """
+        records, there = self._records.part(split, numbers)
+        own = self._shards.get(split, [])
+        return dataclasses.replace(
+            self,
+            counts={split: len(numbers)},
+            _records=records,
+            _shards={split: [own[shard] for shard in there]} if own else {},
+        )
+
+    def __reduce__(self) -> Any:
+        """Another process opens the data set again, at the same path."""
+        own = is_function(self.directory)
+        place = str(self.directory if own else self.directory.absolute())
+        return _reopened, (place, self.fingerprint)
+
     def example_at(self, split: str, place: Place) -> Example:
         """The record at a place.
 
@@ -336,6 +356,15 @@ def open_source(place: str | Path) -> DataSource:
         TfdsRecords(builder, nested, labelled),
         shards,
     )
+
+
+def _reopened(place: str, fingerprint: str) -> DataSource:
+    source = open_source(place)
+    if source.fingerprint != fingerprint:
+        raise RunError(
+            f"{place}: holds other data on {socket.gethostname()}; all workers must see the same"
+        )
+    return source
 
 
 def is_function(place: str | Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tfcyclegan.data.records import IMAGE_KEY
 from tfcyclegan.errors import UserError
-from tfcyclegan.system import files
+from tfcyclegan.system import files, places
 from tfcyclegan.system.progress import log
 
 CATALOGUE = "tfds:"
@@ -96,6 +96,7 @@ def _check_names(place: str | Path, info: Any) -> None:
 
 
 def check_directory(directory: Path) -> None:
+    places.bring(directory)
     if not directory.is_dir():
         raise UserError(
             f"--data_dir={directory}: no such directory; make it with python -m data_prep.folders"

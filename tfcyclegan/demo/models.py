@@ -8,7 +8,7 @@ from typing import Any
 from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
 from tfcyclegan.exports import model_metadata
-from tfcyclegan.exports.model_metadata import METADATA
+from tfcyclegan.exports.model_metadata import METADATA, WITH_LATENTS
 from tfcyclegan.system import files
 from tfcyclegan.system.tensorflow_setup import silenced
 
@@ -27,6 +27,7 @@ class DemoModel:
         title: its name on the page, such as "satellite → map".
         input_size: size of its input.
         output_size: size of its output.
+        latent_size: numbers in the latent that it takes beside a picture; 0 if it takes none.
         metadata: metadata of its export; empty if there is none.
     """
 
@@ -34,6 +35,7 @@ class DemoModel:
     title: str
     input_size: Size
     output_size: Size
+    latent_size: int
     metadata: dict[str, Any]
 
     @property
@@ -67,7 +69,9 @@ def find_model(path: Path) -> DemoModel:
     """
     if path.is_dir():
         directory = [path, *files.numbered(path)][-1]
-        file = directory / f"{_best_variant(directory, path)}.tflite"
+        file = directory / WITH_LATENTS
+        if not file.is_file():
+            file = directory / f"{_best_variant(directory, path)}.tflite"
     elif path.suffix != ".tflite":
         raise UserError(
             f"--model={path}: "
@@ -85,8 +89,7 @@ def find_model(path: Path) -> DemoModel:
             f"--model={path}: {'; '.join(values.told())}; the page only handles a browser's 8-bit "
             "pictures; use tfcyclegan translate"
         )
-    input_size, output_size = _sizes(file, path)
-    return DemoModel(file, _title(file, metadata), input_size, output_size, metadata)
+    return DemoModel(file, _title(file, metadata), *_sizes(file, path), metadata)
 
 
 def _best_variant(directory: Path, given: Path) -> str:
@@ -113,8 +116,8 @@ def _title(file: Path, metadata: dict[str, Any]) -> str:
     return file.parent.parent.name if in_export else file.stem
 
 
-def _sizes(file: Path, given: Path) -> tuple[Size, Size]:
-    """The sizes of input and output, if it is a model from pictures to pictures."""
+def _sizes(file: Path, given: Path) -> tuple[Size, Size, int]:
+    """The sizes of input, output and latent, if it is a model from pictures to pictures."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:
@@ -126,9 +129,12 @@ def _sizes(file: Path, given: Path) -> tuple[Size, Size]:
             f"--model={given}: {file.name} is not a TFLite model, or damaged "
             f"({str(error).splitlines()[0]})"
         ) from error
+    taken = interpreter.get_input_details()
+    latents = {each["index"]: int(each["shape"][1]) for each in taken if len(each["shape"]) == 2}
+    beside_a_picture = len(taken) == 2 and len(latents) == 1
     sizes = []
     for word, tensors in (
-        ("takes", interpreter.get_input_details()),
+        ("takes", [each for each in taken if not (beside_a_picture and each["index"] in latents)]),
         ("gives", interpreter.get_output_details()),
     ):
         shape = list(map(int, tensors[0]["shape"]))
@@ -149,4 +155,4 @@ def _sizes(file: Path, given: Path) -> tuple[Size, Size]:
                 "pictures, float32 [1, H, W, 1 or 3]"
             )
         sizes.append(Size(shape[1], shape[2]))
-    return sizes[0], sizes[1]
+    return sizes[0], sizes[1], sum(latents.values()) if beside_a_picture else 0

@@ -20,6 +20,8 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 
 DESCRIPTION = "demo.json"
+ANSWERS = 8
+"""Latents that the page has, of a model that takes them."""
 SITE = Path(__file__).parent / "site"
 
 Shown = list[tuple[DemoModel, Samples]]
@@ -67,10 +69,20 @@ def _add_model(number: int, model: DemoModel, samples: Samples, directory: Path)
         "bytes": len(content),
         "width": model.input_size.width,
         "height": model.input_size.height,
+        "latents": _latents(model),
         "output": {"width": model.output_size.width, "height": model.output_size.height},
         "samples": names,
         "samples_from": samples.origin,
     }
+
+
+def _latents(model: DemoModel) -> list[list[float]]:
+    """Those of `translate --samples=8`, in the same order."""
+    if not model.latent_size:
+        return []
+    from tfcyclegan.translation.answers import drawn  # which loads TensorFlow
+
+    return drawn(ANSWERS, 0, model.latent_size).tolist()
 
 
 def export_page(shown: Shown, output: Path) -> None:

@@ -2,9 +2,12 @@
 the translations.
 """
 
+import collections
 import dataclasses
-import shutil
-from collections.abc import Mapping, Sequence
+import functools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.notes import LeftOut, without_counts
-from tfcyclegan.data.picture_folders import picture_name
+from tfcyclegan.data.picture_folders import named_once, picture_name, pictures_of_split
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.evaluation.measured_gathering import Loaded, measure, require_values
@@ -36,6 +39,7 @@ from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
 from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation.answers import functions
+from tfcyclegan.translation.elsewhere import of_run, translate_split_elsewhere
 from tfcyclegan.translation.foreign_measurements import read_arrays, told_of_values
 from tfcyclegan.translation.foreign_translations import read_folder
 from tfcyclegan.translation.translators import (
@@ -78,14 +82,19 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
             f"{folder}: replacing the translations there, which are by another checkpoint or at "
             "another scale"
         )
-        shutil.rmtree(folder)
-    spool = Spool(task.output)
+        files.remove(folder)
+    spool = task.spool()
     inputs = sides[direction[0]].load(split, spool)
+    elsewhere = of_run(task.engine, run, checkpoint, direction) if task.engine else None
     if of_measurements:
-        translate_arrays(translators, inputs, folder, scale)
+        translate_arrays(translators, inputs, folder, scale, elsewhere)
+    elif elsewhere:
+        if len(inputs) < split.count:
+            collections.deque(named_once(pictures_of_split(split.source, split.name)), maxlen=0)
+        translate_split_elsewhere(translators, split, folder, scale, elsewhere)
     else:
         translate_split(translators, split.source, split.name, folder, scale=scale)
-    own = read_translations(folder, list(inputs))
+    own = read_translations(folder.absolute(), list(inputs))
     chosen_on = [
         found
         for domain in direction
@@ -126,7 +135,11 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
     if not isinstance(translator.generator, LatentGenerator):
         return assembled
     drawn = functions(translator, diversity.ANSWERS, run.config.seed)
-    return dataclasses.replace(assembled, answers=drawn)
+    again = functools.partial(_answers, _placed(run), checkpoint, direction)
+    opened = _Opened(again, drawn)
+    return dataclasses.replace(
+        assembled, answers=[_Reopened(opened, number) for number in range(len(drawn))]
+    )
 
 
 def gather_folder(
@@ -140,7 +153,7 @@ def gather_folder(
     Raises:
         UserError: the split does not exist, or the folder has no translations of it.
     """
-    split, spool = task.split, Spool(task.output)
+    split, spool = task.split, task.spool()
     source, target = task.direction[0], task.direction[1]
     task.check_regions()
     own: Pictures
@@ -210,7 +223,29 @@ def _cycle(
     back = direction[::-1]
     if f"gen_{back}" not in run.networks:
         return f"cycle honesty: the run has no generator {back}"
-    backward = from_run(run, checkpoint, back)
+    again = functools.partial(_both_ways, _placed(run), checkpoint, direction)
+    opened = _Opened(again, _both_ways(run, checkpoint, direction, forward))
+    return _Reopened(opened, 0), _Reopened(opened, 1)
+
+
+def _placed(run: Run) -> Run:
+    """The run as a process in another working directory sees it."""
+    return dataclasses.replace(run, directory=run.directory.absolute())
+
+
+def _answers(run: Run, checkpoint: str, direction: str) -> Sequence[Function]:
+    return functions(from_run(run, checkpoint, direction), diversity.ANSWERS, run.config.seed)
+
+
+def _both_ways(
+    run: Run, checkpoint: str, direction: str, forward: Translator | None = None
+) -> Sequence[Function]:
+    """The generators there and back; the first may be open already."""
+    back = direction[::-1]
+    forward, backward = (
+        forward or from_run(run, checkpoint, direction),
+        from_run(run, checkpoint, back),
+    )
 
     def named(name: str, translator: Translator) -> Function:
         def translate(batch: np.ndarray) -> np.ndarray:
@@ -222,6 +257,40 @@ def _cycle(
         return translate
 
     return named(f"gen_{direction}", forward), named(f"gen_{back}", backward)
+
+
+class _Opened:
+    """Functions of open networks, which another process opens again when it first needs one.
+
+    Args:
+        open_: opens them; pickled.
+        known: the open ones, in this process.
+    """
+
+    def __init__(
+        self, open_: Callable[[], Sequence[Function]], known: Sequence[Function] | None = None
+    ):
+        self._open, self._known, self._lock = open_, known, threading.Lock()
+
+    def function(self, number: int) -> Function:
+        with self._lock:
+            if self._known is None:
+                self._known = self._open()
+            return self._known[number]
+
+    def __reduce__(self) -> Any:
+        return _Opened, (self._open,)
+
+
+@dataclass(frozen=True)
+class _Reopened:
+    """One of those functions."""
+
+    opened: _Opened
+    number: int
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        return self.opened.function(self.number)(batch)
 
 
 def assemble(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table as PrintedTable
 
+from tfcyclegan.engines import Engine
 from tfcyclegan.evaluation import scores_page
 from tfcyclegan.evaluation.gathering import gather, gather_folder
 from tfcyclegan.evaluation.task import Task
@@ -145,7 +146,9 @@ def _score_all(
     sets: Iterable[EvaluationSet], task: Task, tools: Tools | None, name: str, seed: int | None
 ) -> dict[str, Any]:
     tools, domains = tools or Tools(), task.domains
-    sections = [score(dataclasses.replace(scored, tools=tools)) for scored in sets]
+    sections = [
+        score(dataclasses.replace(scored, tools=tools), task.engine, task.work) for scored in sets
+    ]
     results = [section["result"] for section in sections]
     measured = any(result.get("values") for result in results)
     note = _NOTE.format(what=_OF_MEASUREMENTS if measured else _OF_PICTURES)
@@ -180,10 +183,13 @@ def _flat(results: Iterable[Found | Iterable[Found]]) -> list[Found]:
     ]
 
 
-def score(scored: EvaluationSet) -> dict[str, Any]:
+def score(
+    scored: EvaluationSet, engine: Engine | None = None, folder: Path = Path()
+) -> dict[str, Any]:
     """Scores one direction and prints the result; returns its section of the page, whose "result"
-    is its part of metrics.json.
+    is its part of metrics.json. `engine` and `folder` are as in `Gathered`.
     """
+    scored.gathered.engine, scored.gathered.folder = engine, folder
     (*results, examples), seconds = answers(scored, [*MEASURES, ("page", scores_page.choose)])
     found = _flat(results)
     tables = [one for one in found if isinstance(one, Table)]

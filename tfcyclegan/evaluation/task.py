@@ -7,9 +7,12 @@ from pathlib import Path
 from tfcyclegan.data.display import displays_of
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.images import Scale
+from tfcyclegan.data.shards import WORK
 from tfcyclegan.data.values import Values
+from tfcyclegan.engines import Engine
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.sides import Side
+from tfcyclegan.evaluation.spool import Spool
 from tfcyclegan.measures.partners import AUTO, Pairs
 
 
@@ -26,6 +29,8 @@ class Task:
             `find_partners`.
         shown: how measurements are displayed, see `displays_of`.
         regions: folder with maps of region ids, to score measurements by region as well, or None.
+        engine: whose workers translate and score, with files in the folder `work`; None does both
+            here.
     """
 
     domains: Domains
@@ -35,6 +40,7 @@ class Task:
     pairs: Pairs = AUTO
     shown: Mapping[str, str] = field(default_factory=dict)
     regions: Path | None = None
+    engine: Engine | None = None
 
     @property
     def split(self) -> Split:
@@ -44,6 +50,15 @@ class Task:
             UserError: it does not exist.
         """
         return self.domains.require(self.purpose, self.direction[0])
+
+    @property
+    def work(self) -> Path:
+        """Folder below `output` for what the engine's workers read and write meanwhile."""
+        return self.output / WORK
+
+    def spool(self) -> Spool:
+        """Keeps what is loaded, for the workers too if there are any."""
+        return Spool(self.output) if self.engine is None else Spool(self.work, shared=True)
 
     def values_of(self, domain: str) -> Values | None:
         """The values of a domain's measurements; None for pictures."""

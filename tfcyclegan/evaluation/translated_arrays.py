@@ -4,8 +4,9 @@ size of their inputs: arrays in the target's units as `.npy`, pictures as PNGs.
 
 import functools
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,10 +14,13 @@ from PIL import Image
 from tfcyclegan.data import images
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.picture_folders import recording
+from tfcyclegan.data.shards import WORK
+from tfcyclegan.engines import results
 from tfcyclegan.measures.pictures import Made, Pictures
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress
+from tfcyclegan.translation.elsewhere import PART, Elsewhere, opened
 from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
 
 ENDINGS = (".npy", ".png")
@@ -24,7 +28,11 @@ ENDINGS = (".npy", ".png")
 
 
 def translate_arrays(
-    translators: Sequence[Translator], inputs: Mapping[str, np.ndarray], folder: Path, scale: Scale
+    translators: Sequence[Translator],
+    inputs: Mapping[str, np.ndarray],
+    folder: Path,
+    scale: Scale,
+    elsewhere: Elsewhere | None = None,
 ) -> None:
     """Translates the inputs that `folder`, which must not hold translations by another model, does
     not have yet.
@@ -35,10 +43,65 @@ def translate_arrays(
             pictures uint8 [H, W, C].
         folder: folder for the translations.
         scale: size of the network's input; translations are resized back.
+        elsewhere: the workers that translate, which must be able to read the inputs; None
+            translates here.
     """
+    names = [name for name in inputs if place_of(folder, name) is None]
+    with (
+        recording(
+            folder,
+            RECORD,
+            record_of(translators[0], scale),
+            ("translating", "translated", "another model's translations"),
+            total=len(inputs),
+            unit="measurement" if translators[0].values.source else "picture",
+        ) as ledger,
+        Progress(len(inputs), unit="image", label="translating") as progress,
+    ):
+        if elsewhere is not None:
+            make = functools.partial(
+                _on_worker,
+                elsewhere.open,
+                translators[0].identity,
+                inputs,
+                folder.absolute(),
+                scale,
+            )
+            results(
+                elsewhere.engine,
+                make,
+                [names[first : first + PART] for first in range(0, len(names), PART)],
+                folder.parent / WORK,
+                finished=lambda part: progress.advance(len(part)),
+            )
+            ledger.made = len(names)
+            return
+        for _ in _stages(translators, folder, scale).of((name, inputs[name]) for name in names):
+            ledger.made += 1
+            progress.advance()
 
-    def missing() -> Iterator[tuple[str, np.ndarray]]:
-        return (item for item in inputs.items() if place_of(folder, item[0]) is None)
+
+def _on_worker(
+    open_: Callable[[], Sequence[Translator]],
+    identity: Mapping[str, Any],
+    inputs: Mapping[str, np.ndarray],
+    folder: Path,
+    scale: Scale,
+) -> Callable[[Sequence[str]], None]:
+    translators = opened(open_, identity)
+
+    def translate(names: Sequence[str]) -> None:
+        missing = ((name, inputs[name]) for name in names if place_of(folder, name) is None)
+        for _ in _stages(translators, folder, scale).of(missing):
+            pass
+
+    return translate
+
+
+def _stages(
+    translators: Sequence[Translator], folder: Path, scale: Scale
+) -> Stages[tuple[str, np.ndarray], tuple[str, np.ndarray], tuple[str, np.ndarray], None]:
+    """From a named input to its translation's file in `folder`."""
 
     def translate(translator: Translator, item: tuple[str, np.ndarray]) -> tuple[str, np.ndarray]:
         name, array = item
@@ -58,21 +121,7 @@ def translate_arrays(
         for _ in range(AT_ONCE)
         for translator in translators
     ]
-    stages = Stages(lambda item: item, machines, save, lambda: give_up(translators))
-    with (
-        recording(
-            folder,
-            RECORD,
-            record_of(translators[0], scale),
-            ("translating", "translated", "another model's translations"),
-            total=len(inputs),
-            unit="measurement" if translators[0].values.source else "picture",
-        ) as ledger,
-        Progress(len(inputs), unit="image", label="translating") as progress,
-    ):
-        for _ in stages.of(missing()):
-            ledger.made += 1
-            progress.advance()
+    return Stages(lambda item: item, machines, save, lambda: give_up(translators))
 
 
 def place_of(folder: Path, name: str) -> Path | None:

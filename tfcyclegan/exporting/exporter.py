@@ -3,6 +3,7 @@ name, that they agree with Keras.
 
 saved_models/NAME/1/            the SavedModel, with a higher number at each export
     float32.tflite float16.tflite dynamic_int8.tflite int8.tflite
+    with_latents.tflite         of --method=augmented: takes latents as well
     onnx/float32.onnx  onnx/float16.onnx  onnx/int8.onnx
     openvino/float32.xml  openvino/float32.bin  openvino/int8.xml  openvino/int8.bin
     rejected/                   files whose results differ too much from Keras'
@@ -21,11 +22,18 @@ from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.exporting import model_card, onnx_and_openvino, quality, saved_model, tflite
+from tfcyclegan.exporting import (
+    model_card,
+    onnx_and_openvino,
+    quality,
+    saved_model,
+    tflite,
+    tflite_latents,
+)
 from tfcyclegan.exporting.proof_pictures import calibration_pictures, comparison_pictures
 from tfcyclegan.exporting.tflite_converters import CALIBRATED, CONVERTERS, VARIANTS
 from tfcyclegan.exporting.versions import new_version, newest_version
-from tfcyclegan.exports.model_metadata import METADATA, told_reading, translates
+from tfcyclegan.exports.model_metadata import METADATA, WITH_LATENTS, told_reading, translates
 from tfcyclegan.exports.runtimes import RUNTIMES
 from tfcyclegan.networks import Generator, LatentGenerator
 from tfcyclegan.system import files, hardware
@@ -48,6 +56,7 @@ BOUNDS = {
     SAVED_MODEL: 2e-3,
     "TFLite float32": 2e-3,
     "TFLite float16": 2e-2,
+    WITH_LATENTS: 2e-2,
     **onnx_and_openvino.BOUNDS,
 }
 """A quarter of an 8-bit level for float32: instance norm of flat areas amplifies rounding errors;
@@ -187,6 +196,10 @@ def export(
         parity |= onnx_and_openvino.differences(
             candidates, measured, function, some, classes=classes
         )
+        if isinstance(generator, LatentGenerator) and "tflite" in formats:
+            content = tflite_latents.convert(generator, size)
+            parity[WITH_LATENTS] = tflite_latents.largest_difference(content, generator, some)
+            files.write_bytes(temporary / WITH_LATENTS, content)
         check_parity(parity)
         for name, one in measured.items():
             place = (temporary / one.file).parent
@@ -213,9 +226,9 @@ def export(
         log(told)
     if isinstance(generator, LatentGenerator):
         log(
-            f"all files give the answer of the zero latent, the mean one; the SavedModel's "
+            "all files give the answer of the zero latent, the mean one; the SavedModel's "
             f"{saved_model.LATENTS_SIGNATURE} takes latents of {generator.latent_size} numbers, "
-            "drawn from N(0, 1)"
+            f"drawn from N(0, 1){f', and so does {WITH_LATENTS}' if 'tflite' in formats else ''}"
         )
     log(
         f"weights of {told_choice(run.directory, checkpoint)}"

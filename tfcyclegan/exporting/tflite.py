@@ -31,8 +31,9 @@ def check_size(generator: Generator, size: Size) -> None:
         )
 
 
-def fixed(generator: Generator, size: Size) -> keras.Model:
-    """The generator as a model of TFLite's operations for pictures of one size.
+def fixed(generator: Generator, size: Size, *, latents: bool = False) -> keras.Model:
+    """The generator as a model of TFLite's operations for pictures of one size, and with `latents`
+    for a latent [1, L] beside the picture.
 
     Raises:
         UserError: the size does not fit the network.
@@ -45,7 +46,11 @@ def fixed(generator: Generator, size: Size) -> keras.Model:
     picture = keras.Input(
         batch_shape=(1, size.height, size.width, generator.settings["in_channels"]), name="images"
     )
-    return keras.Model(picture, tflite_ops(picture, training=False))
+    if not latents:
+        return keras.Model(picture, tflite_ops(picture, training=False))
+    latent = keras.Input(batch_shape=(1, generator.settings["latent_size"]), name="latents")
+    translated = tflite_ops(picture, training=False, latents=latent)
+    return keras.Model([picture, latent], translated)
 
 
 def convert(
@@ -89,12 +94,17 @@ class Program:
         self._count = len(self._interpreter._get_ops_details())
         with silenced():
             self._interpreter.allocate_tensors()
-        self._source = self._interpreter.get_input_details()[0]["index"]
+        # the picture, and the latent if the file takes one
+        sources = sorted(
+            self._interpreter.get_input_details(), key=lambda each: -len(each["shape"])
+        )
+        self._sources = [each["index"] for each in sources]
         self._target = self._interpreter.get_output_details()[0]["index"]
 
-    def __call__(self, batch: np.ndarray) -> np.ndarray:
-        """Translates float32 [1, H, W, C] in [-1, 1]."""
-        self._interpreter.set_tensor(self._source, batch)
+    def __call__(self, *given: np.ndarray) -> np.ndarray:
+        """Translates float32 [1, H, W, C] in [-1, 1], by a latent [1, L] if the file takes one."""
+        for source, values in zip(self._sources, given, strict=True):
+            self._interpreter.set_tensor(source, values)
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._target)
 

@@ -223,7 +223,10 @@ def _from_tflite(path: Path) -> Translator:
         with silenced():
             interpreter = Interpreter(model_path=str(path))
             interpreter.allocate_tensors()
-        source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        source, *latents = sorted(
+            interpreter.get_input_details(), key=lambda each: len(each["shape"]), reverse=True
+        )
+        target = interpreter.get_output_details()[0]
         specs = [
             SimpleNamespace(shape=details["shape"].tolist(), dtype=details["dtype"])
             for details in (source, target)
@@ -249,6 +252,8 @@ def _from_tflite(path: Path) -> Translator:
         for picture in batch:
             with alone:
                 interpreter.set_tensor(source["index"], picture[np.newaxis])
+                for latent in latents:  # of zeros, as in a translation without --samples
+                    interpreter.set_tensor(latent["index"], np.zeros(latent["shape"], np.float32))
                 interpreter.invoke()
                 translated.append(interpreter.get_tensor(target["index"]))
         return np.concatenate(translated)

@@ -14,6 +14,8 @@ from tfcyclegan.system import files
 from tfcyclegan.translation.value_pair import ValuePair
 
 METADATA = "metadata.json"
+WITH_LATENTS = "with_latents.tflite"
+"""The TFLite file that takes latents beside pictures; the others give the zero latent's answer."""
 FILES = (".tflite", *SUFFIXES)
 FOLDERS = ("rejected", *RUNTIMES)
 UNKNOWN = f"domains unknown: no {METADATA} beside it names them"

@@ -17,7 +17,7 @@ from tfcyclegan.data.label_coding import LARGEST, LabelCoding
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import Generator, InstanceNormalization
 from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
-from tfcyclegan.networks.generators import logits
+from tfcyclegan.networks.generators import clipped, logits
 from tfcyclegan.networks.layers import (
     LEAKY_SLOPE,
     Conv2D,
@@ -178,6 +178,9 @@ class _OnnxOperations(Operations):
         return x
 
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: str) -> str:
+        if function is clipped:
+            ends = (self.constant(np.array(end, np.float32)) for end in (-1, 1))
+            return self.node("Clip", [x, *ends])
         kind, attributes = _EACH[function]
         return self.node(kind, [x], **attributes)
 

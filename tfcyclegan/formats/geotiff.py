@@ -237,7 +237,7 @@ class _GeoTiffDestination(Destination):
             with _writing(self.path):
                 self._file.close()
             files.flush(self._temporary)
-            self._temporary.replace(self.path)
+            files.into_place(self._temporary, self.path)
         finally:
             self.abandon()
 

@@ -64,7 +64,7 @@ class Scratch(Destination):
         try:
             self._store(temporary, self._values)
             files.flush(temporary)
-            temporary.replace(self.path)
+            files.into_place(temporary, self.path)
         finally:
             temporary.unlink(missing_ok=True)
             self.abandon()

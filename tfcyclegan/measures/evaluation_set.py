@@ -3,7 +3,7 @@ outputs, and the known truths.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -196,6 +196,14 @@ class EvaluationSet:
             self.known[function] = function(self)
         result: Result = self.known[function]
         return result
+
+    def of_statistics(self) -> "EvaluationSet":
+        """What statistics need: no page, no table of the cycle and no results of `once`, but the
+        rows that are gathered, on which others may depend.
+        """
+        made = replace(self, measured_cycle=None, shown={}, history=())
+        made.gathered.rows |= self.gathered.rows
+        return made
 
     def rows(self, *requests: tuple[Any, ...]) -> list[list[Row]]:
         """The statistics' rows of some sets, in the order of their pictures. A measure should

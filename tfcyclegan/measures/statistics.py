@@ -1,4 +1,5 @@
-"""Collects per-picture statistics for all measures in a single pass over the pictures.
+"""Collects per-picture statistics for all measures in a single pass over the pictures, here or by
+the workers of an engine.
 
 A measure does not iterate over pictures. It calls `EvaluationSet.rows` and gets rows: the output of
 a `Statistic` for each picture of a set, such as its sharpness, colour moments, confusion matrix or
@@ -12,21 +13,24 @@ are processed, and memory grows by a few kilobytes per picture, never by its pix
 """
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from tfcyclegan.engines import Engine, results
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.pictures import Made, Renamed
 from tfcyclegan.measures.shared import once, sharing
 from tfcyclegan.system import hardware
 from tfcyclegan.system.parallel import in_order
-from tfcyclegan.system.progress import track
+from tfcyclegan.system.progress import Progress
 
 if TYPE_CHECKING:
     from tfcyclegan.measures.evaluation_set import EvaluationSet
@@ -40,6 +44,10 @@ TRAINING = (REAL, SOURCE)
 
 AT_ONCE = 16
 """Batch size of the networks."""
+PART = 2 * AT_ONCE
+"""Pictures that a worker of an engine takes at once: whole batches, so that networks get the same
+ones as here.
+"""
 
 
 @dataclass(frozen=True)
@@ -145,17 +153,31 @@ class Rows:
     Args:
         scored: the evaluation set that holds the pictures.
         requests: the rows to gather.
+        part: number of the part of `PART` pictures of each request to gather; None for all.
     """
 
-    def __init__(self, scored: "EvaluationSet", requests: Iterable[Request]):
+    def __init__(
+        self, scored: "EvaluationSet", requests: Iterable[Request], part: int | None = None
+    ):
         self._scored = scored
+        names = {request: scored.names_of(*request[1:]) for request in requests}
+        self._counts = {request: len(some) for request, some in names.items()}
         self._places = {
-            request: {name: place for place, name in enumerate(scored.names_of(*request[1:]))}
-            for request in requests
+            request: {
+                name: place
+                for place, name in enumerate(some)
+                if part is None or place // PART == part
+            }
+            for request, some in names.items()
         }
         self._rows: dict[Request, dict[int, Row]] = {request: {} for request in self._places}
         self._waiting: dict[tuple[Request, int], dict[int, np.ndarray]] = {}
         self._lock = threading.Lock()
+
+    @property
+    def parts(self) -> range:
+        """The numbers of all parts."""
+        return range(-(-max(self._counts.values(), default=0) // PART))
 
     @property
     def names(self) -> list[Any]:
@@ -168,7 +190,7 @@ class Rows:
             for request, places in self._places.items():
                 if name in places:
                     statistic, of, _ = request
-                    view = View(self._scored, of, name, places[name], len(places))
+                    view = View(self._scored, of, name, places[name], self._counts[request])
                     if isinstance(statistic, InBatches):
                         self._put(request, view.index, view.picture)
                     else:
@@ -215,10 +237,14 @@ class Gathered:
         rows: by request.
         asked: collects requests for the next pass while `answers` runs the measures; None
             otherwise, and missing rows are then gathered at once.
+        engine: whose workers gather; None gathers here.
+        folder: where they and this process exchange rows.
     """
 
     rows: dict[Request, list[Row]] = field(default_factory=dict)
     asked: dict[Request, None] | None = None
+    engine: Engine | None = None
+    folder: Path = Path()
 
     def of(self, scored: "EvaluationSet", requests: Sequence[Request]) -> list[list[Row]]:
         """The rows of each request.
@@ -245,11 +271,43 @@ class Gathered:
         by_walk = [[r for r in requests if (r[1] in TRAINING) is first] for first in (True, False)]
         for some in filter(None, by_walk):
             part = Rows(scored, some)
-            with ThreadPoolExecutor(hardware.cores()) as pool:
-                added = in_order(pool, part.add, part.names, ahead=AT_ONCE)
-                for _ in track(added, total=len(part.names), unit="image", label="scoring"):
-                    pass
-            self.rows |= part.finish()
+            if self.engine is not None:
+                self.rows |= self._on(self.engine, scored, some, part.parts)
+                continue
+            with Progress(len(part.names), unit="image", label="scoring") as progress:
+                self.rows |= _gathered(part, progress.advance)
+
+    def _on(
+        self, engine: Engine, scored: "EvaluationSet", requests: list[Request], parts: range
+    ) -> dict[Request, list[Row]]:
+        """The rows, gathered by the workers of an engine, part by part."""
+        make = functools.partial(_on_worker, scored.of_statistics(), requests)
+        with Progress(len(parts), unit="part", label="scoring") as progress:
+            found = results(engine, make, parts, self.folder, finished=lambda _: progress.advance())
+        return {
+            request: [row for part in found for row in part[index]]
+            for index, request in enumerate(requests)
+        }
+
+
+def _on_worker(
+    scored: "EvaluationSet", requests: list[Request]
+) -> Callable[[int], list[list[Row]]]:
+    """Gathers the rows of a part, by request, on a worker."""
+
+    def gather(number: int) -> list[list[Row]]:
+        found = _gathered(Rows(scored, requests, number))
+        return [found[request] for request in requests]
+
+    return gather
+
+
+def _gathered(part: Rows, advance: Callable[[], None] = lambda: None) -> dict[Request, list[Row]]:
+    """Adds all pictures of a part, and finishes it."""
+    with ThreadPoolExecutor(hardware.cores()) as pool:
+        for _ in in_order(pool, part.add, part.names, ahead=AT_ONCE):
+            advance()
+    return part.finish()
 
 
 def answers(

@@ -253,6 +253,11 @@ def logits(x: tf.Tensor) -> tf.Tensor:
     return x
 
 
+def clipped(x: tf.Tensor) -> tf.Tensor:
+    """The last activation of a network that changes pictures a little: into [-1, 1]."""
+    return tf.clip_by_value(x, -1, 1)
+
+
 def dropout_layer(seed: int | None, index: int, kind: Any) -> Dropout:
     """Each layer has its own seed; with a common one all blocks of a size would drop the same
     values.

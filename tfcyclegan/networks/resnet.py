@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
-from tfcyclegan.networks.generators import Generator, dropout_layer
+from tfcyclegan.networks.generators import Generator, clipped, dropout_layer, logits
 from tfcyclegan.networks.layers import (
     Conv2D,
     ResizeConv2D,
@@ -69,6 +69,8 @@ class ResnetGenerator(Generator):
         antialias_up: upsample by bilinear blurs and convolutions, instead of `upsampling`.
         separable: whether the residual blocks' convolutions are separable, with about 1/9 of the
             computation (Li et al. 2020, "GAN Compression", section 3.2).
+        input_skip: add the input to the output and clip the sum to [-1, 1], without tanh. The last
+            convolution starts at 0, so that at first pictures come out as they went in.
         init: kernel initializer, see `layers.weight_initializers`.
         init_gain: its scale; 0.02 in the paper.
         seed: makes the initial weights reproducible.
@@ -91,6 +93,7 @@ class ResnetGenerator(Generator):
         antialias: bool = False,
         antialias_up: bool = False,
         separable: bool = False,
+        input_skip: bool = False,
         init: str = "normal",
         init_gain: float = 0.02,
         seed: int | None = None,
@@ -110,6 +113,7 @@ class ResnetGenerator(Generator):
             "antialias": antialias,
             "antialias_up": antialias_up,
             "separable": separable,
+            "input_skip": input_skip,
             "init": init,
             "init_gain": init_gain,
             "seed": seed,
@@ -122,6 +126,11 @@ class ResnetGenerator(Generator):
             )
         if antialias_up and upsampling != "transposed":
             raise UserError(f"upsampling {upsampling!r}: antialias_up replaces it")
+        if input_skip and in_channels != out_channels:
+            raise UserError(
+                f"input_skip: needs as many channels out as in, not {out_channels} and "
+                f"{in_channels}"
+            )
         weights = weight_initializers(init, init_gain, seed)
         kind = self.dtype_policy
         # the official rule: no bias if a norm has its own shift or, as a quirk, for "none"
@@ -133,9 +142,13 @@ class ResnetGenerator(Generator):
                 norm, channels, gain=init_gain, weights=weights, tflite_ops=tflite_ops, dtype=kind
             )
 
-        def convolution(source: int, target: int, kernel: int, **options: Any) -> Conv2D:
+        def convolution(
+            source: int, target: int, kernel: int, *, zeros: bool = False, **options: Any
+        ) -> Conv2D:
+            drawn = next(weights)
+            first = keras.initializers.Zeros() if zeros else drawn
             return Conv2D(
-                source, target, kernel, next(weights), tflite_ops=tflite_ops, dtype=kind, **options
+                source, target, kernel, first, tflite_ops=tflite_ops, dtype=kind, **options
             )
 
         def inside(channels: int) -> keras.layers.Layer:
@@ -159,7 +172,7 @@ class ResnetGenerator(Generator):
             in_channels, width, 7, padding=3, padding_mode="reflect", use_bias=bias
         )
         self.stem_norm = normalization(width)
-        halving = {"padding": 1, "padding_mode": padding_mode, "use_bias": bias}
+        halving: dict[str, Any] = {"padding": 1, "padding_mode": padding_mode, "use_bias": bias}
         halving["stride"] = 1 if antialias else 2
         self.down = [convolution(width * f, width * f * 2, 3, **halving) for f in (1, 2)]
         self.down_norms = [normalization(width * f * 2) for f in (1, 2)]
@@ -172,7 +185,11 @@ class ResnetGenerator(Generator):
         )
         self.up = [upsampler(width * f * 2, width * f) for f in (2, 1)]
         self.up_norms = [normalization(width * f) for f in (2, 1)]
-        self.head = convolution(width, out_channels, 7, padding=3, padding_mode="reflect")
+        self.head = convolution(
+            width, out_channels, 7, zeros=input_skip, padding=3, padding_mode="reflect"
+        )
+        if input_skip:
+            self.ends_in = logits
         blur = {"tflite_ops": tflite_ops, "dtype": kind}
         self.blurs_down = [BlurDown(width * f * 2, **blur) for f in (1, 2) if antialias]
         self.blurs_up = [BlurUp(width * f * 2, **blur) for f in (2, 1) if antialias_up]
@@ -213,7 +230,7 @@ class ResnetGenerator(Generator):
         self, x: Any, apply: Operations, wanted: Sequence[int], *, whole: bool = True
     ) -> tuple[Any, list[Any]]:
         """The output for x, or for the last requested features, and those features."""
-        lines = self._lines()
+        lines, given = self._lines(), x
         shown = [index + lines[index].overwritten for index in wanted]
         count = len(lines) if whole else shown[-1] + 1
         features: list[Any] = []
@@ -226,6 +243,8 @@ class ResnetGenerator(Generator):
             features += found
             if stop >= count:
                 break
+        if whole and self.settings["input_skip"]:
+            x = apply.each(clipped, apply.add(given, x))
         return x, features
 
     def _stage_starts(self) -> list[int]:

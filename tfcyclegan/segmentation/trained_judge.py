@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -53,6 +54,10 @@ class Judge:
         """Train ids, uint8 [H, W] each, of pictures uint8 [H, W, 3] of any size, in their sizes."""
         return [self.segmenter.label(Image.fromarray(picture)) for picture in pictures]
 
+    def __reduce__(self) -> Any:
+        """Another process opens the segmenter again."""
+        return _reopened, (self.name, self.directory.absolute(), self.counts)
+
     @property
     def mean_iou(self) -> float:
         """Its mean IoU on the real test photos."""
@@ -95,6 +100,10 @@ def judge(
         f"{train.name}"
     )
     return Judge(name, segmenter, _score(segmenter, test, directory), directory)
+
+
+def _reopened(name: str, directory: Path, counts: np.ndarray) -> Judge:
+    return Judge(name, load_segmenter(directory), counts, directory)
 
 
 def _finished(directory: Path) -> Segmenter | None:

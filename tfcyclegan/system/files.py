@@ -1,5 +1,5 @@
 """Files that either exist completely or not at all: they are written under a temporary name,
-flushed to disk, then renamed.
+flushed to disk, then renamed; and then sent if they are of a store's copy, see `places`.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import places
 
 FORMAT = 2
 """Format number of the JSON that describes a run, a data set, an export or a segmenter
@@ -48,7 +49,7 @@ def atomic_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-                os.replace(temporary, path)
+                into_place(temporary, path)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
@@ -90,6 +91,21 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def into_place(temporary: Path, path: Path) -> None:
+    """Renames a complete file to its final name."""
+    os.replace(temporary, path)
+    places.finished(path)
+
+
+def remove(path: Path, *, ignore_errors: bool = False) -> None:
+    """Removes a file, or a folder with all that is in it, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=ignore_errors)
+    else:
+        path.unlink(missing_ok=True)
+    places.removed(path)
+
+
 @contextlib.contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yields a fresh directory that replaces `path` only if the block ends without an error."""
@@ -110,6 +126,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             shutil.rmtree(retired, ignore_errors=True)
         else:
             os.replace(temporary, path)
+        places.finished(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -121,8 +138,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Like `write_bytes`, for text in UTF-8."""
-    write_bytes(path, text.encode())
+    """Like `write_bytes`, for text in UTF-8; paths of stores' copies become their addresses."""
+    write_bytes(path, places.named(text).encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -132,10 +149,10 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Reads JSON that this package wrote; raises UserError with the file's name if it is damaged or
-    of a later format.
+    of a later format. Addresses of stores become the paths of their copies.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(places.localized(path.read_text(encoding="utf-8")))
     except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: not readable as JSON ({error}); restore it or remove the directory it "

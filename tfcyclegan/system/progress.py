@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from tfcyclegan.system import places
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -108,5 +110,5 @@ def log(message: str) -> None:
     """Prints one line for the person at the terminal, without tearing a live progress bar."""
     from tqdm import tqdm
 
-    tqdm.write(message, file=sys.stdout)
+    tqdm.write(places.named(message), file=sys.stdout)
     sys.stdout.flush()

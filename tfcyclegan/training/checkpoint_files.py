@@ -5,7 +5,6 @@ A list (TensorFlow's file "checkpoint") names the finished ones. If it is lost o
 themselves are used, so that no checkpoint is lost with it.
 """
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfcyclegan.errors import RunError
-from tfcyclegan.system import files
+from tfcyclegan.system import files, places
 
 DIRECTORY = "checkpoints"
 BEST = "best"
@@ -113,9 +112,9 @@ class CheckpointFiles:
             written = sorted(temporary.iterdir(), key=lambda file: file.suffix == ".index")
             for file in written:
                 files.flush(file)
-            (self._directory / f"{name}.index").unlink(missing_ok=True)
+            files.remove(self._directory / f"{name}.index")
             for file in written:
-                os.replace(file, self._directory / file.name)
+                files.into_place(file, self._directory / file.name)
             files.flush(self._directory)
         except tf.errors.OpError as error:
             before = (
@@ -134,6 +133,7 @@ class CheckpointFiles:
         path = path_of(self._directory, step)
         self._paths = [*(other for other in self._paths if other != path), path][-self._keep :]
         self._tidy()
+        places.settle()
 
     def _tidy(self) -> None:
         """Updates TensorFlow's list, then removes checkpoints that it does not name and partial
@@ -149,7 +149,7 @@ class CheckpointFiles:
             self._directory.glob(f"{PREFIX}-*"), key=lambda file: file.suffix != ".index"
         ):
             if file.is_file() and file.name.partition(".")[0] not in known:
-                file.unlink()
+                files.remove(file)
         for cut_off in (
             *self._directory.glob(f"{PREFIX}-*_temp"),
             *self._directory.glob(f".{PREFIX}-*{files.TEMPORARY_SUFFIX}"),
@@ -167,7 +167,8 @@ def _set_damaged_aside(directory: Path) -> list[str]:
     while (path := newest(directory)) is not None and (damage := _damage(path)):
         finished = path in _listed(directory) or len(steps(directory)) > 1
         for file in directory.glob(f"{Path(path).name}.*"):
-            os.replace(file, file.with_name(_DAMAGED + file.name))
+            files.into_place(file, file.with_name(_DAMAGED + file.name))
+            places.removed(file)
         before = newest(directory)
         if before is None and not finished:
             break  # killed while writing its first checkpoint, so there was nothing to lose

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfcyclegan.system import files
+from tfcyclegan.system import files, places
 
 HISTORY = "history.jsonl"
 EARLIER_HISTORY = "earlier_history.jsonl"
@@ -35,6 +35,7 @@ class History:
         its history.
         """
         os.fsync(self._stream.fileno())
+        places.finished(self.path)
 
     def close(self) -> None:
         self._stream.close()

@@ -25,7 +25,7 @@ from tfcyclegan.config.training import PRECISIONS
 from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
-from tfcyclegan.system import files
+from tfcyclegan.system import files, places
 from tfcyclegan.system.progress import log
 
 CONFIG = "config.json"
@@ -95,6 +95,7 @@ def read_run(directory: Path) -> Run:
     Raises:
         UserError: there is no run, its settings are damaged, or a newer version made it.
     """
+    places.bring(directory)
     if not (directory / CONFIG).is_file():
         raise UserError(f"--run_dir={directory}: holds no run ({CONFIG} is missing)")
     stored = files.read_json(directory / CONFIG)

@@ -161,5 +161,6 @@ def _inputs(network: Any) -> int:
 
 def _shape(network: keras.Model) -> tuple[Any, ...]:
     """The settings that two networks must share so that one can take the weights of the other."""
-    blurs = [network.settings.get(name) for name in ("antialias", "antialias_up")]
-    return (*(weight.shape for weight in network.weights), *blurs)
+    names = ("antialias", "antialias_up", "input_skip")
+    weightless = [network.settings.get(name, False) for name in names]
+    return (*(weight.shape for weight in network.weights), *weightless)

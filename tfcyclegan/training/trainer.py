@@ -24,7 +24,7 @@ from tfcyclegan.methods.cyclegan import Segment
 from tfcyclegan.methods.factory import build_model, check_own_generators, method_of
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
-from tfcyclegan.system import files
+from tfcyclegan.system import files, places
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
 from tfcyclegan.training.batches import label_classes, open_batches, with_channels
@@ -100,6 +100,11 @@ def train(
 
 def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers: Workers) -> Path:
     directory, replicas = Path(config.run_dir), workers.strategy.num_replicas_in_sync
+    if workers.several and places.on_store(directory):
+        raise UserError(
+            f"--run_dir={directory}: is on a store, but several workers train; give a directory "
+            "on a file system that all workers share"
+        )
     domains = open_domains(config.data_dir, recipe=config.data_recipe)
     for domain in "ab":
         domains.require("train", domain)

@@ -4,14 +4,14 @@ that a segmenter can learn from it.
 The output directory has the form that data_prep writes (`data.shards`, `data.manifest`), so
 `open_source` reads it like any other. Until its manifest is there, `.work/` holds the request and a
 note for each finished shard, and the same command continues. Pictures are read, translated and
-written shard by shard, a few at once on all devices; memory does not grow.
+written shard by shard, a few at once on all devices, here or by the workers of an engine; memory
+does not grow.
 """
 
 import collections
 import dataclasses
 import functools
 import itertools
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,10 +26,12 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import Labelling
 from tfcyclegan.data.source import MANIFEST, DataSource, Example
 from tfcyclegan.data.values import Values
+from tfcyclegan.engines import results
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress, log
+from tfcyclegan.translation.elsewhere import Elsewhere, opened
 from tfcyclegan.translation.measured_files import RESIZED, count
 from tfcyclegan.translation.translators import (
     AT_ONCE,
@@ -56,6 +58,7 @@ def translate_data(
     *,
     scale: images.Scale | None,
     command: str = "",
+    elsewhere: Elsewhere | None = None,
 ) -> None:
     """Translates splits of a data set into a data set in `output`, or continues an interrupted
     translation.
@@ -68,6 +71,7 @@ def translate_data(
         scale: resizes pictures first, and their labels by the nearest pixel; measurements only for
             the network. None keeps sizes, and labels byte for byte.
         command: the command line, for the manifest.
+        elsewhere: the workers that translate; None translates here.
 
     Raises:
         UserError: no such split, or `output` holds something else.
@@ -100,7 +104,7 @@ def translate_data(
             made = files.read_json(output / MANIFEST)
             with files.understanding(output / MANIFEST):
                 _refuse_other(output, made.get("request"), request)
-            shutil.rmtree(output / shards.WORK, ignore_errors=True)
+            files.remove(output / shards.WORK, ignore_errors=True)
             log(f"{output}: already complete: {manifest.counts(made)}")
             return
         _claim(output, request)
@@ -112,6 +116,7 @@ def translate_data(
             name,
             scale,
             no_label=records.NO_LABEL if labelled else None,
+            elsewhere=elsewhere,
         )
         made = manifest.make(
             name=name,
@@ -125,7 +130,7 @@ def translate_data(
         )
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
-        shutil.rmtree(output / shards.WORK)
+        files.remove(output / shards.WORK)
         for line in manifest.summary(made):
             log(f"{output}: {line}")
 
@@ -186,6 +191,15 @@ class _Scaled:
     resized: bool
 
 
+@dataclass(frozen=True)
+class _Shard:
+    """A shard to write: its file, and which pictures of its split it holds."""
+
+    split: str
+    file: str
+    part: range
+
+
 def _write_shards(
     translators: Sequence[Translator],
     source: DataSource,
@@ -195,17 +209,21 @@ def _write_shards(
     scale: images.Scale | None,
     *,
     no_label: records.Label | None,
+    elsewhere: Elsewhere | None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Writes the missing shards; returns the notes of all shards."""
     planned = {
-        split: shards.plan(name, split, source.counts[split], _wanted(source, split))
+        split: [
+            _Shard(split, file, part)
+            for file, part in shards.plan(name, split, source.counts[split], _wanted(source, split))
+        ]
         for split in splits
     }
     done = {
-        file: note
+        shard.file: note
         for split in splits
-        for file, _ in planned[split]
-        if (note := shards.finished(output, file)) is not None
+        for shard in planned[split]
+        if (note := shards.finished(output, shard.file)) is not None
     }
     total = sum(source.counts[split] for split in splits)
     before = sum(note["records"] for note in done.values())
@@ -214,42 +232,108 @@ def _write_shards(
             f"{output}: continues; {len(done)} of {sum(map(len, planned.values()))} shards are "
             "finished"
         )
+    for split in splits:
+        if scale and Split(source, split).holds_label_maps:
+            log(f"{Split(source, split)} is label maps: {NEAREST_ALONE}")
+    with Progress(total, unit="image", label="translating", done=before) as progress:
+        if elsewhere is not None:
+            todo = [shard for split in splits for shard in planned[split] if shard.file not in done]
+            make = functools.partial(
+                _writer,
+                elsewhere.open,
+                translators[0].identity,
+                source,
+                output.resolve(),
+                scale,
+                no_label,
+            )
+            written = results(
+                elsewhere.engine,
+                make,
+                todo,
+                output / shards.WORK,
+                finished=lambda shard: progress.advance(len(shard.part)),
+            )
+            done |= {note["file"]: note for note in written}
+        else:
+            write = functools.partial(
+                _write_shard, translators, scale=scale, no_label=no_label, progress=progress
+            )
+            for split in splits:
+                examples = source.examples(split)
+                for shard in planned[split]:
+                    mine = itertools.islice(examples, len(shard.part))
+                    if shard.file in done:
+                        collections.deque(mine, maxlen=0)
+                        continue
+                    note = write(Split(source, split), shard.file, mine, output)
+                    shards.write_note(output, note)
+                    done[shard.file] = note
+                next(examples, None)  # reads to the end, where the counts are checked
+    return {split: [done[shard.file] for shard in planned[split]] for split in splits}
+
+
+def _writer(
+    open_: Callable[[], Sequence[Translator]],
+    identity: dict[str, Any],
+    source: DataSource,
+    output: Path,
+    scale: images.Scale | None,
+    no_label: records.Label | None,
+) -> Callable[[_Shard], dict[str, Any]]:
+    """Writes one shard and its note, on a worker."""
+    translators = opened(open_, identity)
+
+    def write(shard: _Shard) -> dict[str, Any]:
+        examples = source.part(shard.split, shard.part).examples(shard.split)
+        attempt = functools.partial(
+            _write_shard,
+            translators,
+            Split(source, shard.split),
+            shard.file,
+            examples,
+            scale=scale,
+            no_label=no_label,
+        )
+        return shards.by_one_worker(output, shard.file, attempt)
+
+    return write
+
+
+def _write_shard(
+    translators: Sequence[Translator],
+    split: Split,
+    file: str,
+    examples: Iterator[Example],
+    directory: Path,
+    *,
+    scale: images.Scale | None,
+    no_label: records.Label | None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Writes a shard of the translations of `examples`; returns its note."""
     noted: list[str] = []
     tallies: list[Counter[str]] = []
-    with Progress(total, unit="image", label="translating", done=before) as progress:
-        for split in splits:
-            examples = source.examples(split)
-            of_split = Split(source, split)
-            stages = _stages(translators, of_split, scale, output, no_label, noted, tallies)
-            for file, part in planned[split]:
-                mine = itertools.islice(examples, len(part))
-                if file in done:
-                    collections.deque(mine, maxlen=0)
-                    continue
-                noted.clear()
-                tallies.clear()
-                written = shards.write(output / file, _watched(stages.of(mine), progress))
-                counts = notes.counted(noted)
-                note = written | {
-                    "bad": [],
-                    "notes": counts[notes.CONVERSIONS],
-                    "left_out": counts[notes.LEFT_OUT],
-                    **({"tally": dict(sum(tallies, Counter()))} if tallies else {}),
-                }
-                shards.write_note(output, note)
-                done[file] = note
-            next(examples, None)  # reads to the end, where the counts are checked
-    return {split: [done[file] for file, _ in planned[split]] for split in splits}
+    stages = _stages(translators, split, scale, directory, no_label, noted, tallies)
+    written = shards.write(directory / file, _watched(stages.of(examples), progress))
+    counts = notes.counted(noted)
+    return written | {
+        "bad": [],
+        "notes": counts[notes.CONVERSIONS],
+        "left_out": counts[notes.LEFT_OUT],
+        **({"tally": dict(sum(tallies, Counter()))} if tallies else {}),
+    }
 
 
 def _wanted(source: DataSource, split: str) -> int:
     return -(-source.counts[split] // SHARD_PICTURES)
 
 
-def _watched(pictures: Iterator[_Stored], progress: Progress) -> Iterator[_Stored]:
+def _watched(pictures: Iterator[_Stored], progress: Progress | None) -> Iterator[_Stored]:
     for picture in pictures:
         yield picture
-        progress.advance()
+        if progress is not None:
+            progress.advance()
 
 
 def _stages(
@@ -265,8 +349,6 @@ def _stages(
     it, `tallies` the counts of its values.
     """
     channels, values = translators[0].channels, translators[0].values
-    if scale and split.holds_label_maps:
-        log(f"{split} is label maps: {NEAREST_ALONE}")
 
     def named(example: Example, error: RunError) -> RunError:
         return RunError(f"{split.source.directory}: {example.filename}: {error}")

@@ -18,6 +18,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images, intake
 from tfcyclegan.data.picture_folders import (
     USUAL,
+    Ledger,
     Reading,
     in_memory,
     pictures_of_path,
@@ -43,6 +44,12 @@ from tfcyclegan.translation.tiling import Source, Tiler, padded_side
 from tfcyclegan.translation.value_pair import ValuePair, network_size
 
 RECORD = "translation.json"
+TOLD = (
+    "translating",
+    "translated",
+    "translations of another model, at another scale or with other settings",
+)
+"""Phrases of `write_pictures`."""
 NEAREST_ALONE = "only nearest pixels resize them"
 
 AT_ONCE = 2
@@ -354,7 +361,8 @@ def _translate_all(
     left_out: Mapping[str, int] | None = None,
     hints: Mapping[str, str] | None = None,
     arrays: str = array_files.NPY,
-) -> None:
+    reserved: bool = False,
+) -> Ledger:
     """Translates pictures into `output`, one PNG each, or an array file for measurements; several
     answers are NAME_1, NAME_2 and so on. See `write_pictures`.
 
@@ -369,8 +377,8 @@ def _translate_all(
         left_out: parts of the input that are not among `pictures`.
         hints: for each note, the flag that changes the behaviour.
         arrays: extension of array files.
+        reserved: see `write_pictures`.
     """
-
     model = translators[0]
     ending = ".png" if model.values.target is None else arrays
 
@@ -399,7 +407,7 @@ def _translate_all(
 
     placed = [functools.partial(translate, one) for _ in range(AT_ONCE) for one in translators]
     marks = [f"_{number}" for number, _ in enumerate(model.answers, start=1)] or [""]
-    write_pictures(
+    return write_pictures(
         with_notes(
             pictures, lambda image: images.notes_of(image, model.channels, scale, model.fit)
         ),
@@ -409,13 +417,10 @@ def _translate_all(
         total=total,
         record=RECORD,
         identity={**record_of(translators[0], scale), **settings},
-        told=(
-            "translating",
-            "translated",
-            "translations of another model, at another scale or with other settings",
-        ),
+        told=TOLD,
         left_out=left_out,
         hints=hints,
+        reserved=reserved,
     )
 
 
@@ -466,9 +471,10 @@ def translate_split(
     reading: Reading = USUAL,
     hints: Mapping[str, str] | None = None,
     arrays: str = array_files.NPY,
-) -> None:
+    reserved: bool = False,
+) -> Ledger:
     """Translates a split of pictures of a prepared data set; see `translate_path`. `hints` gives,
-    for each note, the flag that changes the behaviour.
+    for each note, the flag that changes the behaviour; for `reserved` see `write_pictures`.
     """
     source.require(split)
     pictures, total, nearest = (
@@ -479,7 +485,7 @@ def translate_split(
     read, unread = reading.settings(), source.left_out
     if nearest and scale:
         log(f"{source.directory}: split {split} is label maps: {NEAREST_ALONE}")
-    _translate_all(
+    return _translate_all(
         translators,
         pictures,
         output,
@@ -490,4 +496,5 @@ def translate_split(
         left_out=unread,
         hints=hints,
         arrays=arrays,
+        reserved=reserved,
     )

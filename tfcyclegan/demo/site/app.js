@@ -52,7 +52,7 @@ async function translated(source) {
   const input = document.createElement("canvas");
   [input.width, input.height] = [model.width, model.height];
   fill(input, source);
-  return { input, ...(await engine.run(pixelsOf(input))) };
+  return { input, ...(await engine.run(pixelsOf(input), latentAt(Number($("answer").value)))) };
 }
 
 // Changes the visible pair, both at once.
@@ -61,6 +61,20 @@ function draw({ input, pixels }, name) {
   put($("output"), pixels);
   stillOf = name;
   $("stage").classList.remove("empty");
+}
+
+// The latent at a place of the slider: zeros at 0, the model's own at 1, 2, ..., and between two of them a mixture
+// that is as long as drawn ones are.
+function latentAt(place) {
+  const all = [model.latents[0]?.map(() => 0), ...model.latents];
+  const [before, after] = [all[Math.floor(place)], all[Math.ceil(place)]];
+  const angle = ((place % 1) * Math.PI) / 2;
+  return before?.map((value, index) => Math.cos(angle) * value + Math.sin(angle) * after[index]);
+}
+
+function tellAnswer() {
+  const place = Number($("answer").value);
+  $("answer_told").textContent = place ? `answer ${place}` : "the mean answer";
 }
 
 function tell(milliseconds, rate) {
@@ -123,6 +137,10 @@ async function choose(next) {
     [canvas.width, canvas.height] = [size.width, size.height]; // clears it
   }
   $("stage").classList.add("empty");
+  $("answers").hidden = !next.latents.length;
+  $("answer").max = next.latents.length;
+  $("answer").value = 0;
+  tellAnswer();
   $("samples").replaceChildren(...next.samples.map(sampleButton));
   $("progress").hidden = true;
   enable(true);
@@ -263,6 +281,10 @@ $("download").onclick = () => {
   });
 };
 $("view").onchange = (event) => ($("stage").dataset.view = event.target.value);
+$("answer").oninput = () => {
+  tellAnswer();
+  if (picture && model) guarded(() => show(picture)); // the camera takes it with its next picture
+};
 $("split").oninput = () => $("stage").style.setProperty("--split", `${$("split").value}%`);
 
 addEventListener("dragover", (event) => {

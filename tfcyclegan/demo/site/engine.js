@@ -21,9 +21,9 @@ export class Engine {
     return this.#loading;
   }
 
-  // RGBA bytes of the model's size -> { pixels, milliseconds }.
-  run(pixels) {
-    return this.#ask("translate", { pixels });
+  // RGBA bytes of the model's size, and the latent of a model that takes one -> { pixels, milliseconds }.
+  run(pixels, latent) {
+    return this.#ask("translate", { pixels, latent });
   }
 
   // The addresses of what LiteRT.js was loaded from.
@@ -44,7 +44,7 @@ export class Engine {
         told(null, "Preparing the model");
         await this.#ask("compile", { bytes });
         // A run on gray shows whether the backend can do what the model needs.
-        await this.run(new Uint8ClampedArray(model.height * model.width * 4).fill(128));
+        await this.run(new Uint8ClampedArray(model.height * model.width * 4).fill(128), model.latents[0]);
         this.#backends = this.#backends.slice(index);
         return;
       } catch (error) {

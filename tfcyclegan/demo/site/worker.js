@@ -32,18 +32,19 @@ async function compile(bytes) {
 
 const threads = () => Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS);
 
-// RGBA bytes of the model's input size -> RGBA bytes of its output size.
-async function translate(pixels) {
-  const [input] = compiled.getInputDetails();
+// RGBA bytes of the model's input size, and a latent if it takes one -> RGBA bytes of its output size.
+async function translate(pixels, latent) {
   const [output] = compiled.getOutputDetails();
-  const shape = Array.from(input.shape);
-  const tensor = new litert.Tensor(toFloats(pixels, shape[3]), shape);
+  const tensors = compiled.getInputDetails().map(({ shape }) => {
+    const floats = shape.length === 4 ? toFloats(pixels, shape[3]) : new Float32Array(latent);
+    return new litert.Tensor(floats, Array.from(shape));
+  });
   let results = [];
   try {
-    results = await compiled.run([tensor]);
+    results = await compiled.run(tensors);
     return toPixels(await results[0].data(), output.shape[3]);
   } finally {
-    for (const used of [tensor, ...results]) used.delete(); // LiteRT.js leaves this to its caller
+    for (const used of [...tensors, ...results]) used.delete(); // LiteRT.js leaves this to its caller
   }
 }
 
@@ -84,9 +85,9 @@ const ACTIONS = {
     return {};
   },
   loaded: async () => ({ files: performance.getEntriesByType("resource").map((entry) => entry.name) }),
-  translate: async ({ pixels }) => {
+  translate: async ({ pixels, latent }) => {
     const began = performance.now();
-    return { pixels: await translate(pixels), milliseconds: performance.now() - began };
+    return { pixels: await translate(pixels, latent), milliseconds: performance.now() - began };
   },
 };
 
