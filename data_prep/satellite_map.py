@@ -219,9 +219,11 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
 
     corners = [(left, top) for top in range(TOP, BOTTOM, BLOCK) for left in range(0, WIDTH, BLOCK)]
     blocks = {corner: good_tiles(*corner, max(1, side // 4)) for corner in corners}
-    # assigned in rounds of blocks with similar numbers of tiles, so that the sets are alike
+    # assigned in rounds of blocks of like latitudes, so that the sets are alike: a translator that
+    # sees the tropics of one domain and the snow of the other learns to swap them
     ordered = sorted(
-        (corner for corner in corners if blocks[corner]), key=lambda c: -len(blocks[c])
+        (corner for corner in corners if blocks[corner]),
+        key=lambda corner: (abs(corner[1] + BLOCK / 2 - HEIGHT / 2), -len(blocks[corner])),
     )
     random = np.random.default_rng(config.seed)
     sets: dict[str, list[Tile]] = {name: [] for name in dict.fromkeys(DEAL)}

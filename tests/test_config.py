@@ -132,6 +132,16 @@ def test_discriminators_may_have_a_norm_of_their_own(own, expected):
     assert generator_settings(options, "ab")["norm"] == "batch"
 
 
+@pytest.mark.parametrize(
+    ("own", "expected"), [("same", (True, False)), ("yes", (True, True)), ("no", (False, False))]
+)
+def test_discriminators_may_be_antialiased_apart(own, expected):
+    for of_generators, found in zip((True, False), expected, strict=True):
+        options = config(antialias=of_generators, discriminator_antialias=own)
+        assert discriminator_settings(options, "a")["antialias"] is found
+        assert generator_settings(options, "ab")["antialias"] is of_generators
+
+
 def test_the_smallest_crops_are_those_that_leave_the_discriminator_a_score():
     """Each 4x4 convolution with padding 1 makes n into n // 2 at stride 2 and into n - 1 at stride
     1.

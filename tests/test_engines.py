@@ -2,6 +2,7 @@
 Beam itself: test_beam.py; clusters of two workers: test_clusters.py.
 """
 
+import dataclasses
 import functools
 import json
 import shutil
@@ -14,8 +15,9 @@ from tests.test_segmentation import city, data  # noqa: F401 - fixtures
 from tfcyclegan import flags
 from tfcyclegan.config import EvaluateConfig, TranslateConfig
 from tfcyclegan.data.source import open_source
-from tfcyclegan.engines import results
+from tfcyclegan.engines import open_engine, results
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.system import places
 from tfcyclegan.translation import data_sets
 from tfcyclegan.translation.data_sets import translate_data
 from tfcyclegan.translation.elsewhere import Elsewhere
@@ -113,6 +115,15 @@ def test_pictures_in_a_folder_are_translated_here_alone():
     words = ["--run_dir=r", "--input=i", "--output=o", "--engine=beam"]
     with pytest.raises(UserError, match=r"^--engine=beam: translates a data set into a data set"):
         flags.parse(TranslateConfig, words)
+
+
+def test_a_store_is_refused():
+    parsed = flags.parse(
+        EvaluateConfig, ["--run_dir=r", "--data_dir=a,s3://bucket/b", "--engine=spark"]
+    )
+    parsed = dataclasses.replace(parsed, data_dir=places.localized("a,s3://bucket/b"))
+    with pytest.raises(UserError, match=r"^--data_dir=.*bucket/b: is on a store, but the workers"):
+        open_engine(parsed)
 
 
 def test_properties_of_spark():

@@ -98,6 +98,12 @@ class NetworkOptions(Options):
         "picture's overall brightness and contrast from them; none lets them see both",
         choices=("same", "instance", "batch", "none"),
     )
+    discriminator_antialias: str = option(
+        "same",
+        "--antialias only in the discriminators; same means --antialias. Blurs hide fine texture "
+        "from them",
+        choices=("same", "yes", "no"),
+    )
     spectral_norm: bool = option(
         False, "divide the discriminators' kernels by their largest singular value"
     )

@@ -190,7 +190,8 @@ def discriminator_settings(config: TrainConfig, domain: str) -> dict[str, Any]:
         "in_channels": sum(channels.values()) if config.method == "pix2pix" else channels[domain],
         "norm": config.norm if config.discriminator_norm == "same" else config.discriminator_norm,
         "padding_mode": config.discriminator_padding,
-        "antialias": config.antialias and config.discriminator == "patch",
+        "antialias": config.discriminator == "patch"
+        and {"same": config.antialias, "yes": True, "no": False}[config.discriminator_antialias],
         "init": config.init,
         "init_gain": config.init_gain,
         "spectral_norm": config.spectral_norm,

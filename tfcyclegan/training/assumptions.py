@@ -50,6 +50,7 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     ),
     "diffaugment": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
     "discriminator_norm": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
+    "discriminator_antialias": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
     "spectral_norm": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
     "eval_every_epochs": (lambda c: not c.eval_every_steps, "no --eval_every_steps"),
     "eval_split": (lambda c: c.measures, "measurements (--eval_every_epochs)"),

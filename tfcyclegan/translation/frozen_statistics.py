@@ -63,15 +63,13 @@ def _mean_moments(translator: Translator, frames: Iterable[np.ndarray]) -> Momen
         seen = translator.values.to_network(frame)[np.newaxis]
         with tf.device(translator.device):
             found = measured(tf.constant(translator.padded(seen)))
-        of_frames.append([(np.float64(mean), np.float64(variance)) for mean, variance in found])
+        of_frames.append([[each.numpy().astype(np.float64) for each in pair] for pair in found])
     moments = []
     for of_norm in zip(*of_frames, strict=True):
         means, variances = (np.stack(each) for each in zip(*of_norm, strict=True))
         # of all frames' values together: the mean variance, and that of the means
         variance = variances.mean(axis=0) + means.var(axis=0)
-        moments.append(
-            (np.asarray(means.mean(axis=0), np.float32), np.asarray(variance, np.float32))
-        )
+        moments.append((means.mean(axis=0).astype(np.float32), variance.astype(np.float32)))
     return moments
 
 
