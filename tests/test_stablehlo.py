@@ -90,8 +90,12 @@ def test_a_lowered_step_names_what_it_reads_and_what_it_changes(tmp_path):
     package = exported_step.read(tmp_path / "step.npz")
     assert package.program == program and package.settings == settings
     assert package.about["more"] == 1 and package.arrays["x"].tolist() == [1, 1]
+
+
+def test_jax_runs_a_lowered_step():
     jax = pytest.importorskip("jax", reason=NO_JAX)
-    step = jax.jit(exported_step.loaded(package.program))
+    program, names = tiny()
+    step = jax.jit(exported_step.loaded(program))
     values = {"count": np.int64(4), "total": np.float32([1, 2]), "unused": np.float32(3)}
     returned, state = step([np.float32([1, 10])], [values[name] for name in names])
     after = dict(zip(names, state, strict=True))
