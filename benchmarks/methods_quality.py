@@ -5,12 +5,13 @@ pix2pix, and the flags for small data?
     python -m benchmarks.methods_quality --directory=DIR --cores=0,1
     python -m benchmarks.methods_quality --directory=DIR --tables
 
-DIR contains `data` with satellite2map of `python -m data_prep.satellite_map --stride=48
---nohold_out` and what `make data/toy_street` makes; runs are written next to it. Each run is a
-`tfcyclegan train` and two `evaluate`s (last and best checkpoint) on one core. Its number of steps
-is the number that fits in its minutes of one core according to `STEP_SECONDS`, so that other load
-on the machine affects no run. Finished runs are kept: after any interruption the same command
-continues. Only A to B is scored, which all methods learn. The toy street is synthetic.
+DIR contains `data` with satellite2map of `python -m data_prep.satellite_map --stride=48` and what
+`make data/toy_street` makes (the tables in docs/methods.md are of 0.1.0's tiles); runs are written
+next to it. Each run is a `tfcyclegan train` and two `evaluate`s (last and best checkpoint) on one
+core. Its number of steps is the number that fits in its minutes of one core according to
+`STEP_SECONDS`, so that other load on the machine affects no run. Finished runs are kept: after any
+interruption the same command continues. Only A to B is scored, which all methods learn. The toy
+street is synthetic.
 """
 
 import argparse

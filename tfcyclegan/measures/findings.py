@@ -3,7 +3,7 @@ and what usually helps.
 
 Limits are distances from the range of real pictures, so they need not know how much the real
 pictures of a data set vary. They were set on the real tiles of `data_prep.satellite_map` (72x72
-pixels, both directions): all detectors call a healthy run of configs/satellite2map.cfg "ok", and do
+pixels, both directions): all detectors call a healthy run of 0.1.0's satellite2map.cfg "ok", and do
 not call tiles with an artificial defect "ok". They are tested on runs on the synthetic street,
 which was not used to set them. They are rules of thumb.
 """
