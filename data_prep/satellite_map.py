@@ -122,8 +122,8 @@ class Config(Options):
     )
     seed: int = option(
         4,
-        "random seed of the assignment of blocks to sets; 4 makes sets of like latitudes and 17 test "
-        "tiles, where KID needs 16",
+        "random seed of the assignment of blocks to sets; 4 makes sets of like latitudes and 17 "
+        "test tiles, where KID needs 16",
         minimum=0,
     )
     shards: int = option(0, "files per split; 0 makes files of about 100 MB", minimum=0)
