@@ -54,6 +54,16 @@ def test_sliders_have_the_pictures_of_their_columns_and_rows(side, columns):
                 )
 
 
+def test_white_translations_have_sliders():
+    """Those of a training that diverged: rows cannot be told apart by their gaps."""
+    random = np.random.default_rng(0)
+    pictures = [random.uniform(-1, 1, (24, 24, 3)) for _ in range(2)]
+    drawn = strips.strip(pictures, np.ones_like, lambda images: images, identity=False)
+    found = run_page.sliders(drawn, COLUMNS[:3])
+    assert [len(pairs) for pairs in found.values()] == [2, 2]
+    assert all((pixels_in(white) == 255).all() for _, white in found["translated"])
+
+
 def test_pictures_of_several_widths_have_no_sliders():
     random = np.random.default_rng(0)
     pictures = [random.uniform(-1, 1, (24, width, 3)) for width in (24, 32)]

@@ -121,13 +121,14 @@ def sliders(
         strip: uint8 [H, W, 3], at the pictures' own size.
         columns: names of its columns, the real pictures first.
     """
-    cells = [
-        [pages.picture(png_bytes(cell)) for cell in rows_of(column)]
-        for column in columns_of(strip, len(columns))
-    ]
+    if not columns_of(strip, len(columns)):
+        return {}
+    # rows first, of the whole strip: a column that is all white would seem to be of many rows
+    rows = [columns_of(row, len(columns)) for row in rows_of(strip)]
+    pictures = [[pages.picture(png_bytes(cell)) for cell in row] for row in rows]
     return {
-        name: list(zip(cells[0], others, strict=True))
-        for name, others in zip(columns, cells, strict=False)
+        name: [(row[0], row[index]) for row in pictures]
+        for index, name in enumerate(columns)
         if name in _COMPARED
     }
 
