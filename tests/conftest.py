@@ -58,7 +58,9 @@ def tiles(tmp_path_factory) -> Path:
     from data_prep import satellite_map
 
     directory = tmp_path_factory.mktemp("tiles") / "data"
-    satellite_map.run(satellite_map.Config(output_dir=str(directory), output_size=40, stride=96))
+    satellite_map.run(
+        satellite_map.Config(output_dir=str(directory), output_size=40, stride=96, hold_out=False)
+    )
     return directory
 
 

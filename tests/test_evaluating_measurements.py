@@ -289,8 +289,8 @@ def test_compare_shows_both_translations_as_the_scores_displayed_them(metrics, i
         "Truth: MAE" in name and values[0].startswith("40.0") for name, _, values in found.lines
     )
     assert "display of B: window -500 to 500, channel 1 in gray; gaps in magenta" in found.notes
-    ((name, url),) = found.strips
-    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as strip:
+    ((name, picture),) = found.strips
+    with Image.open(io.BytesIO(base64.b64decode(picture.url.partition(",")[2]))) as strip:
         pixels = np.asarray(strip)
     assert name == "p2/scan_0001" or name == "p1/scan_0001"
     assert pixels.shape == (24, 3 * 24 + 2 * 2, 3)

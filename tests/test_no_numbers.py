@@ -6,7 +6,8 @@ GaParmar/img2img-turbo#78: all results were black without an error, since the ne
 
 import asyncio
 import base64
-import types
+import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,7 +110,9 @@ def test_requests():
 
 
 def test_cycles_of_evaluate(monkeypatch):
-    run = types.SimpleNamespace(networks=("gen_ab", "gen_ba"), directory="runs/mine")
+    run = dataclasses.make_dataclass("Run", ["networks", "directory"])(
+        ("gen_ab", "gen_ba"), Path("runs/mine")
+    )
     monkeypatch.setattr(gathering, "from_run", lambda *_: broken(np.nan))
     forward, backward = gathering._cycle(run, "latest", "ab", broken(0.0))
     batch = images.to_float(level(BRIGHT))[np.newaxis]

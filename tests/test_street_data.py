@@ -56,7 +56,8 @@ def test_gta5_as_tfds_reads_it(gta, capsys):
         np.testing.assert_array_equal(record["image"]["encoded"], np.asarray(photo(number)))
         np.testing.assert_array_equal(record["label"]["encoded"][..., 0], id_map(number))
     assert made(out_of(gta))["classes"] == labels.table()
-    assert made(out_of(gta))["command"].startswith("python -m data_prep.gta5 --input_dir=")
+    command = made(out_of(gta))["command"]
+    assert command.startswith("python -m data_prep.gta5 ") and f" --input_dir={gta}" in command
     assert "frames 12; the published GTA5 has frames 24,966" in capsys.readouterr().out
 
 
