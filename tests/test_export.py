@@ -173,8 +173,10 @@ def test_what_the_table_says_is_what_the_files_do(exported, run_dir, tiles):
         assert min(psnr, one["psnr_worst"]) > 70 or one["psnr_worst"] == pytest.approx(
             psnr, abs=0.5
         ), name
+        # dynamic_int8 rounds activations to steps of their largest value: last digits move single
+        # pixels by a tenth of the largest difference
         assert one["largest"] == pytest.approx(
-            np.abs(found - expected).max(), rel=0.05, abs=1e-5
+            np.abs(found - expected).max(), rel=0.15, abs=1e-5
         ), name
 
 
