@@ -2,7 +2,7 @@
 
     make demo
     python -m benchmarks.head_picture --run_dir=runs/satellite2map \
-        --output=docs/images/south_america.jpg
+        --output=docs/images/satellite2map.jpg
 
 Each row is input | translated | truth, as `tfcyclegan translate --report --truth` put it there, A
 to B first. Needs no TensorFlow.

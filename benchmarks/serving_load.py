@@ -5,7 +5,7 @@ every answer checked.
         --output=load.json
 
 Starts its own server on loopback. Each client sends one request after another and waits a second
-after a 503, as the answer requests. Pictures are crops of docs/images/satellite2map.png (NASA Blue
+after a 503, as the answer requests. Pictures are crops of docs/images/satellite2map.jpg (NASA Blue
 Marble) of --sizes; the expected answers are computed beforehand by the SavedModel's own
 `serving_default`, and pixels may differ by one level. Clients run on the same machine and use part
 of its CPU time. Exits with 1 if an answer was wrong or had an unexpected status, or if a 503 for a
@@ -129,7 +129,7 @@ def make_requests(model_dir: Path, sizes: list[Size]) -> dict[str, list[Request]
             )
         )
     )
-    source = Image.open(ROOT / "docs" / "images" / "satellite2map.png").convert("RGB")
+    source = Image.open(ROOT / "docs" / "images" / "satellite2map.jpg").convert("RGB")
     draw = random.Random(0)
     good = []
     for size in sizes:
