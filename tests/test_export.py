@@ -173,10 +173,10 @@ def test_what_the_table_says_is_what_the_files_do(exported, run_dir, tiles):
         assert min(psnr, one["psnr_worst"]) > 70 or one["psnr_worst"] == pytest.approx(
             psnr, abs=0.5
         ), name
-        # dynamic_int8 rounds activations to steps of their largest value: last digits move single
-        # pixels by a tenth of the largest difference
+        # 8-bit levels lie half way between two steps of int8, so that the last digit of an input
+        # decides its step, and single pixels of the output move
         assert one["largest"] == pytest.approx(
-            np.abs(found - expected).max(), rel=0.15, abs=1e-5
+            np.abs(found - expected).max(), rel=0.4 if "int8" in name else 0.05, abs=1e-5
         ), name
 
 
