@@ -74,6 +74,7 @@ def test_a_new_export_replaces_what_was_kept(open_page, site, models, tmp_path):
         server.shutdown()
     assert [url.split("/")[-1] for url in kept if "/models/" in url] == ["2-back.tflite"]
     page.reload()
+    page.wait_for_selector("#choose:enabled")
     give(page, png(noise()))
     assert_translated(page, models[1], noise())
 
