@@ -226,6 +226,14 @@ class TrainConfig(
                 "--lambda_identity=0"
             )
         check_labels(self)
+        for name in ("separable", "input_skip"):
+            if getattr(self, name) and not self.is_resnet:
+                raise UserError(f"--{name}: requires ResNet generators")
+        if self.input_skip and channels_a != channels_b:
+            raise UserError(
+                f"--input_skip: needs domains with the same number of channels, not {channels_a} "
+                f"and {channels_b}; leave it out"
+            )
         self._check_method()
         if self.decay_epochs is not None and self.epochs is None:
             raise UserError(
@@ -296,15 +304,6 @@ class TrainConfig(
             self._check_augmented()
         if self.method == "distill" and not self.teacher:
             raise UserError("--teacher: required with --method=distill; give the run to learn from")
-        for name in ("separable", "input_skip"):
-            if getattr(self, name) and not self.is_resnet:
-                raise UserError(f"--{name}: requires ResNet generators")
-        channels_a, channels_b = self.channels_of("a"), self.channels_of("b")
-        if self.input_skip and channels_a != channels_b:
-            raise UserError(
-                f"--input_skip: needs domains with the same number of channels, not {channels_a} "
-                f"and {channels_b}; leave it out"
-            )
 
     def _check_contrastive(self) -> None:
         if not self.is_resnet:
