@@ -235,7 +235,8 @@ def unlike_pytorch(config: TrainConfig) -> list[str]:
     fields = [*dataclasses.fields(NetworkOptions), *dataclasses.fields(ObjectiveOptions)]
     others = {f.name for f in fields if getattr(config, f.name) != default_of(f, config.method)}
     unlike = sorted(others - _SAME_IN_PYTORCH)
-    unlike += [name for name in ("diffaugment", "ema_decay") if getattr(config, name)]
+    also = ("diffaugment", "discriminator_blur", "ema_decay")
+    unlike += [name for name in also if getattr(config, name)]
     if config.discriminator_filters != config.base_filters:
         unlike.append("discriminator_filters")
     return unlike

@@ -339,6 +339,21 @@ def test_starting_from_the_weights_of_another_run(tiles, trained, tmp_path, caps
         train(config(tiles, tmp_path / "other", init_from=str(trained), base_filters=6))
 
 
+def test_discriminators_of_another_run_go_on_with_other_blurs(
+    tiles, trained, tmp_path, capsys, eager
+):
+    changed = {"init_from": str(trained), "learning_rate": 1e-9, "max_steps": 1}
+    train(config(tiles, tmp_path / "run", discriminator_antialias="yes", **changed))
+    told = capsys.readouterr().out
+    for name in ("disc_a", "disc_b"):
+        assert f"its {name} is used with blurs, as this run's flags say" in told
+    key = "disc_a/0/.ATTRIBUTES/VARIABLE_VALUE"
+    before, after = checkpoint(trained), checkpoint(tmp_path / "run")
+    np.testing.assert_allclose(before[key], after[key], atol=1e-7)
+    with pytest.raises(UserError, match="is a different network"):
+        train(config(tiles, tmp_path / "other", antialias=True, **changed))
+
+
 # Runs commands, each a list of JSON, one after the other; prints what each gave.
 COMMANDS = """
 import contextlib, io, json, sys

@@ -128,6 +128,16 @@ class AugmentationOptions(Options):
         "augment all fake and real pictures that the discriminators see, by one or more of "
         f"{', '.join(DIFFAUGMENT)}, separated by commas (Zhao et al. 2020)",
     )
+    discriminator_blur: float = option(
+        0.0,
+        "blur all fake and real pictures that the discriminators see by a Gaussian of this "
+        "standard deviation in pixels, less from step to step (Karras et al. 2021): places and "
+        "colours are learned before fine texture",
+        minimum=0,
+    )
+    discriminator_blur_steps: int = option(
+        1000, "step from which --discriminator_blur is gone", minimum=1
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -24,11 +24,12 @@ from tfcyclegan.losses import (
 from tfcyclegan.methods import masking
 from tfcyclegan.methods.accumulation import Accumulation
 from tfcyclegan.methods.gradient_parts import GradientParts, Losses, replicas
-from tfcyclegan.methods.image_pool import ImagePool
+from tfcyclegan.methods.image_pool import ImagePool, pool_of_this_replica, replica_pools
 from tfcyclegan.methods.keras_habits import KerasHabits
 from tfcyclegan.methods.paired_term import ByReplica, paired_losses
 from tfcyclegan.networks import Discriminator, Generator
 from tfcyclegan.networks.diffaugment import diffaugment
+from tfcyclegan.networks.fading_blur import fading
 from tfcyclegan.optimization import ema
 from tfcyclegan.optimization.adam import Adam
 
@@ -64,6 +65,8 @@ class Method(KerasHabits):
             known pairs beside each batch (as in Isola et al. 2017, Eq. 3); 0 takes no pairs.
         diffaugment: augmentations of all pictures that the discriminators see, see
             `networks.diffaugment`; none by default.
+        discriminator_blur: standard deviation in pixels of a blur of the same pictures, which fades
+            out over `discriminator_blur_steps`, see `networks.fading_blur`; 0 for none.
         gaps: whether pictures may have pixels without a measurement, NaN, see `methods.masking`.
 
     Attributes:
@@ -105,6 +108,8 @@ class Method(KerasHabits):
         pool_draws: PoolDraws | None = None,
         lambda_paired: float = 0.0,
         diffaugment: Sequence[str] = (),
+        discriminator_blur: float = 0.0,
+        discriminator_blur_steps: int = 1000,
         gaps: bool = False,
         **kwargs: Any,
     ):
@@ -119,6 +124,8 @@ class Method(KerasHabits):
         self.gan_mode, self.pool_size, self.ema_decay = gan_mode, pool_size, ema_decay
         self.seed, self._pool_draws = seed, pool_draws or self._stateless_draws
         self.lambda_paired, self.diffaugment = lambda_paired, tuple(diffaugment)
+        self.discriminator_blur = discriminator_blur
+        self.discriminator_blur_steps = discriminator_blur_steps
         self.gaps = gaps
         if lambda_paired:
             paired = (f"paired_{direction}" for direction in self.directions)
@@ -295,12 +302,8 @@ class Method(KerasHabits):
             )
         kind = tf.as_dtype(next(iter(self.networks.values())).variable_dtype)
         shapes = dict(zip(DOMAINS, (shape_a, shape_b), strict=True))
-        strategy = self.distribute_strategy
-        several = strategy.num_replicas_in_sync > 1
-        for device in strategy.extended.worker_devices if several else ("",):
-            with tf.device(device):
-                for domain, pools in self.pools.items():
-                    pools.append(ImagePool(self.pool_size, shapes[domain], kind))
+        for domain, pools in self.pools.items():
+            pools += replica_pools(self.distribute_strategy, self.pool_size, shapes[domain], kind)
 
     def call(self, real_a: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Translates by the first direction, domain a to b."""
@@ -400,10 +403,15 @@ class Method(KerasHabits):
             domain: "a" or "b"; what else a method judges is no picture, and stays as it is.
             purpose: REAL, FAKE or JUDGED: each has draws of its own in a step.
         """
-        if not self.diffaugment or domain not in DOMAINS:
+        if domain not in DOMAINS:
             return pictures
-        seed = self.draws_from(DOMAINS.index(domain), purpose)
-        return diffaugment(at_least_float32(pictures), self.diffaugment, seed)
+        if sigma := self.discriminator_blur:
+            over, step = self.discriminator_blur_steps, self.step.value
+            pictures = fading(at_least_float32(pictures), step, sigma=sigma, steps=over)
+        if self.diffaugment:
+            seed = self.draws_from(DOMAINS.index(domain), purpose)
+            pictures = diffaugment(at_least_float32(pictures), self.diffaugment, seed)
+        return pictures
 
     def update_generators(self, loss: tf.Tensor, gradients: list[tf.Tensor | None]) -> tf.Tensor:
         """Updates all but the discriminators by the gradients of `loss`, and by those of the known
@@ -467,21 +475,13 @@ class Method(KerasHabits):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         batch = tf.shape(fakes)[0] if fakes.shape[0] is None else fakes.shape[0]
         draws = self._pool_draws(self.step.value, DOMAINS.index(domain), replica, batch)
-        if len(pools) == 1:
-            return pools[0].query(fakes, *draws)
-        # Each replica is traced separately with its id known, so that its graph holds only its own
-        # pool's variables. Ids are counted over all workers, which have equally many replicas.
-        return pools[int(tf.get_static_value(replica)) % len(pools)].query(fakes, *draws)
+        return pool_of_this_replica(pools, replica).query(fakes, *draws)
 
     @property
     def _statistics(self) -> list[keras.Variable]:
         """Batch norm's running means and variances, which a forward pass updates."""
-        return [
-            variable
-            for network in self.networks.values()
-            for variable in network.non_trainable_variables
-            if "float" in variable.dtype
-        ]
+        kept = [v for network in self.networks.values() for v in network.non_trainable_variables]
+        return [variable for variable in kept if "float" in variable.dtype]
 
     @property
     def _kind(self) -> tf.DType:

@@ -75,7 +75,8 @@ def build_model(
             networks[name] = FeatureAdapter(**settings, seed=config.seed, dtype=dtype, name=name)
         networks = {"teachers": teachers, "networks": networks}
     arguments: dict[str, Any] = {**networks, **method.arguments_of(config)}
-    arguments["lambda_paired"] = config.lambda_paired
+    for name in ("lambda_paired", "discriminator_blur", "discriminator_blur_steps"):
+        arguments[name] = getattr(config, name)
     arguments["diffaugment"] = config.diffaugment.split(",") if config.diffaugment else ()
     arguments["gaps"] = gaps
     if segment is not None:

@@ -68,3 +68,24 @@ class ImagePool(tf.Module):
         self.images.scatter_nd_update([[slot]], tf.where(stores, image, old)[tf.newaxis])
         self.count.assign_add(tf.cast(filling & stores, tf.int64))
         return shown
+
+
+def replica_pools(
+    strategy: tf.distribute.Strategy, size: int, image_shape: Sequence[int], dtype: tf.DType
+) -> list[ImagePool]:
+    """A pool for each replica of this worker, on the replica's device."""
+    several = strategy.num_replicas_in_sync > 1
+    pools = []
+    for device in strategy.extended.worker_devices if several else ("",):
+        with tf.device(device):
+            pools.append(ImagePool(size, image_shape, dtype))
+    return pools
+
+
+def pool_of_this_replica(pools: Sequence[ImagePool], replica: tf.Tensor) -> ImagePool:
+    """The pool of the replica with this number.
+
+    Each replica is traced separately with its number known, so that its graph holds only its own
+    pool's variables. Numbers are counted over all workers, which have equally many replicas.
+    """
+    return pools[int(tf.get_static_value(replica)) % len(pools)] if len(pools) > 1 else pools[0]

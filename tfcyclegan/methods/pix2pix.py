@@ -76,7 +76,7 @@ class Pix2Pix(Method):
     def as_shown(self, pictures: tf.Tensor, domain: str, purpose: int) -> tf.Tensor:
         """Both pictures of a pair are augmented alike, each by the colours of its own channels."""
         if not self.diffaugment:
-            return pictures
+            return super().as_shown(pictures, domain, purpose)
         channels = self.gen_ab.settings["in_channels"]
         parts = pictures[..., :channels], pictures[..., channels:]
         return tf.concat([super(Pix2Pix, self).as_shown(p, domain, purpose) for p in parts], -1)

@@ -49,6 +49,8 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
         "--decay_epochs",
     ),
     "diffaugment": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
+    "discriminator_blur": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
+    "discriminator_blur_steps": (lambda c: bool(c.discriminator_blur), "--discriminator_blur"),
     "discriminator_norm": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
     "discriminator_antialias": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
     "spectral_norm": (lambda c: bool(c.lambda_gan), "--lambda_gan"),

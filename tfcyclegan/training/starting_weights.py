@@ -44,12 +44,18 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
                 f"{_inputs(own)} as with --method={config.method}, so it starts from scratch"
             )
             continue
-        if _shape(own) != _shape(network):
+        if _weights(own) != _weights(network) or (
+            _weightless(own) != _weightless(network) and not name.startswith("disc")
+        ):
             changes = "; ".join(network_changes(other.config, config)) or "its graph differs"
             raise UserError(
                 f"--init_from={directory}: its {name} is a different network: {changes}; give the "
                 "same network flags as for that run"
             )
+        if _weightless(own) != _weightless(network):
+            blurs = "without its" if network.settings["antialias"] else "with"
+            told = f"is used {blurs} blurs, as this run's flags say"
+            log(f"--init_from={directory}: its {name} {told}")
         taken.append(name)
         own.set_weights(network.get_weights())
         if name in model.averages:
@@ -139,7 +145,7 @@ def begin_as_teacher(model: Method, config: TrainConfig) -> None:
     taken = []
     for name, network in load_networks(teacher, config.teacher_checkpoint, tuple(there)).items():
         own = model.networks[name]
-        if [w.shape for w in own.weights] == [w.shape for w in network.weights]:
+        if _weights(own) == _weights(network):
             own.set_weights(network.get_weights())
             taken.append(name)
     anew = [name for name in _discriminators(model) if name not in taken]
@@ -159,8 +165,14 @@ def _inputs(network: Any) -> int:
     return network.settings["in_channels"]
 
 
-def _shape(network: keras.Model) -> tuple[Any, ...]:
-    """The settings that two networks must share so that one can take the weights of the other."""
+def _weights(network: keras.Model) -> list[tuple[int, ...]]:
+    """The shapes of all weights."""
+    return [weight.shape for weight in network.weights]
+
+
+def _weightless(network: Any) -> list[bool]:
+    """What else a generator must share with one whose weights it takes. A discriminator is fit for
+    other blurs, since it goes on learning beside its generator.
+    """
     names = ("antialias", "antialias_up", "input_skip")
-    weightless = [network.settings.get(name, False) for name in names]
-    return (*(weight.shape for weight in network.weights), *weightless)
+    return [network.settings.get(name, False) for name in names]
