@@ -304,8 +304,9 @@ def run(config: Config) -> None:
     prepare.run(request, Path(config.output_dir).expanduser())
     name = Path(config.output_dir).name
     log(
-        f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan "
-        "doctor estimates how long it takes"
+        f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}, without a "
+        "GPU with --flagfile=configs/satellite2map.cfg for small crops; tfcyclegan doctor "
+        "estimates how long it takes"
     )
 
 
@@ -327,7 +328,11 @@ def _mend(config: Config, input_dir: Path, folder: str) -> str:
     side_by_side = (
         ", or put files that hold A and B side by side into train" if config.aligned else ""
     )
-    return f"put the pictures of domain {folder[-1]} there{side_by_side}"
+    mend = f"put the pictures of domain {folder[-1]} there{side_by_side}"
+    others = sorted(path.name for path in input_dir.iterdir() if path.is_dir())
+    if not config.aligned and len(others) == 2 and not {*others} & {*SPLITS}:
+        mend += f", or rename {others[0]} and {others[1]}: one to trainA, one to trainB"
+    return mend
 
 
 def _pairs(

@@ -65,6 +65,18 @@ def test_a_larger_training_is_told_to_take_longer():
     )
 
 
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (0.05, ("about 0.05 s", "8 min")),
+        (2.8, ("about 2.8 s", "8 h")),
+        (120.4, ("about 120 s", "14 days")),
+    ],
+)
+def test_times_are_told_in_units_that_can_be_read(step, told):
+    assert doctor._told_times(step) == told
+
+
 def test_the_command_is_quiet_and_tells_what_is_here():
     environment = {**os.environ, "COLUMNS": "160"}
     command = [sys.executable, "-m", "tfcyclegan.cli", "doctor", "--nomeasure"]

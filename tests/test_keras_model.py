@@ -147,3 +147,37 @@ def test_what_keras_cannot_be_given_is_named(arrays):
         model.evaluate(some, some, verbose=0)
     with pytest.raises(UserError, match=r"^sample_weight"):
         model.train_on_batch(some, some, np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"validation_data": (1, 1)}, r"^validation_data, evaluate: .* tfcyclegan.evaluate"),
+        ({"validation_split": 0.5}, r"^validation_data, evaluate: "),
+        (
+            {"callbacks": keras.callbacks.ReduceLROnPlateau("cycle_a", mode="min")},
+            r"^callbacks: ReduceLROnPlateau sets the rate of one optimizer.*schedules",
+        ),
+    ],
+)
+def test_what_would_fail_after_an_epoch_is_refused_before_it(arrays, given, message):
+    with pytest.raises(UserError, match=message):
+        compiled_model().fit(*arrays, verbose=0, **given)
+
+
+def test_sides_that_do_not_fit_are_refused_before_the_first_step(arrays):
+    model, (some, others) = compiled_model(), arrays
+    twice = [np.tile(pictures, (1, 2, 2, 1)) for pictures in arrays]
+    for work in (model.fit, model.train_on_batch):
+        with pytest.raises(UserError, match=r"15x16 and 15x16: .* multiples of 4; crop"):
+            work(some[:, :15], others[:, :15])
+        with pytest.raises(UserError, match=r"32x32 and 16x16: with an image pool both domains"):
+            work(twice[0], others)
+    model.make_pools((16, 16, 3), (16, 16, 3))
+    with pytest.raises(UserError, match=r"^x: pictures of 32x32: this model's .* hold 16x16"):
+        model.fit(*twice)
+
+
+def test_an_optimizer_of_keras_is_refused():
+    with pytest.raises(UserError, match=r"^compile: takes tfcyclegan.Adam\(.*not Adam of Keras$"):
+        compiled_model().compile(tfcyclegan.Adam(), keras.optimizers.Adam())

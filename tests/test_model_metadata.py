@@ -28,7 +28,7 @@ SEGMENTER = {"tflite_size": "64", "classes": [{"name": "road", "id": 7}, {"name"
         (TRANSLATOR, "satellite to map (direction ab of satellite2map)"),
         (
             TRANSLATOR | {"domains": {"from": "b", "to": "a"}, "direction": "ba", "data": "mine"},
-            "b of mine to a of mine (direction ba)",
+            "b to a of mine (direction ba)",
         ),
         (TRANSLATOR | {"domains": {"from": "a", "to": "b"}, "data": ""}, "a to b (direction ab)"),
         ({"direction": "ba", "weights": "0"}, "b to a (direction ba)"),

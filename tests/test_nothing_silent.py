@@ -226,7 +226,7 @@ CASES = [
     ),
     tells(
         "model", given.large, f"{BY_MODEL} --input={{i}}",
-        "a of pictures to b of pictures (direction ab); 3 channels to 3; pictures keep their "
+        "a to b of pictures (direction ab); 3 channels to 3; pictures keep their "
         "sizes; trained at",
     ),
     tells(
@@ -251,7 +251,7 @@ CASES = [
         Line("--scale=fit", "pictures of other sizes are resized to 32 and their translations back", "scale", "fit 32"),
     ]),
     Case(given.nothing, SHARED_MODEL, "{s}/model/1/metadata.json", [
-        Line("checkpoint of an export", "weights of step-2, the latest; the TFLite files only take pictures of 32", "checkpoint", "step-2"),
+        Line("checkpoint of an export", "weights of step-2, the latest; the TFLite files only take pictures of 32x32", "checkpoint", "step-2"),
         Line("scale of an export", "; training resized them (resize_and_crop 16)", "trained_at", "resize_and_crop 16"),
     ]),
     refused(

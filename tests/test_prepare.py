@@ -220,7 +220,7 @@ def test_too_many_bad_pictures_then_mended(root, capsys):
         UserError,
         match=(
             r"trainA/a.jpg: text, not a picture; 2 bad pictures in all, listed in "
-            r".*quarantine.jsonl, but 1 allowed"
+            r".*quarantine.jsonl, but 1 allowed; remove them, or .* by --max_bad=2$"
         ),
     ):
         folders.run(config(root, max_bad=1))
@@ -291,6 +291,13 @@ def test_missing_and_empty_folders(root, break_it, message):
     with pytest.raises(UserError, match=message):
         folders.run(config(root))
     assert not (root.parent / "out").exists()
+
+
+def test_two_folders_of_other_names_are_to_be_renamed(tmp_path):
+    for name in ("horses", "zebras"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+    with pytest.raises(UserError, match="rename horses and zebras: one to trainA, one to trainB$"):
+        folders.run(folders.Config(input_dir=str(tmp_path / "in"), output_dir=str(tmp_path / "o")))
 
 
 BAD = "text, not a picture; 1 bad picture in all"

@@ -294,8 +294,15 @@ def _trainings(measure: bool) -> Table:
 
 
 def _told_times(step: float) -> Sequence[str]:
-    minutes = step * 10_000 / 60
-    return f"about {step:.2g} s", f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
+    hours = step * 10_000 / 3600
+    length = (
+        f"{hours * 60:.0f} min"
+        if hours < 2
+        else f"{hours:.0f} h"
+        if hours < 72
+        else f"{hours / 24:.0f} days"
+    )
+    return f"about {step:.2g} s" if step < 10 else f"about {step:.0f} s", length
 
 
 def step_seconds(training: Training, precision: str) -> float:

@@ -30,7 +30,11 @@ from tfcyclegan.exporting import (
     tflite,
     tflite_latents,
 )
-from tfcyclegan.exporting.proof_pictures import calibration_pictures, comparison_pictures
+from tfcyclegan.exporting.proof_pictures import (
+    COMPARED,
+    calibration_pictures,
+    comparison_pictures,
+)
 from tfcyclegan.exporting.tflite_converters import CALIBRATED, CONVERTERS, VARIANTS
 from tfcyclegan.exporting.versions import new_version, newest_version
 from tfcyclegan.exports.model_metadata import METADATA, WITH_LATENTS, told_reading, translates
@@ -232,7 +236,11 @@ def export(
         )
     log(
         f"weights of {told_choice(run.directory, checkpoint)}"
-        + (f"; the TFLite files only take pictures of {size}" if "tflite" in formats else "")
+        + (
+            f"; the TFLite files only take pictures of {size.height}x{size.width}"
+            if "tflite" in formats
+            else ""
+        )
     )
     if reading:
         log(f"serving_default reads pictures like those of training: {told_reading(reading)}")
@@ -294,7 +302,10 @@ def _tell_unusable(measured: Mapping[str, quality.Variant], min_psnr: float) -> 
                 f"{one.psnr_worst:.1f}, --min_psnr={min_psnr:g}; in {one.file}"
             )
         elif one.status == quality.UNPROVEN:
-            log(f"{name}: unproven: measured on too few test pictures to be listed as usable")
+            log(
+                f"{name}: unproven, so not listed as usable: that takes {COMPARED} test "
+                "pictures; --data_dir names a data set that has them"
+            )
 
 
 def check_parity(parity: dict[str, float]) -> None:

@@ -127,7 +127,7 @@ def export_segmenter(directory: Path, output: Path, tflite_size: Size | None) ->
         files.write_json(temporary / METADATA, described | {"parity": parity})
     log(
         f"exported to {version}: {translates(described)}; the TFLite files only take pictures of "
-        f"{size}"
+        f"{size.height}x{size.width}"
     )
     if segmenter.load_size:
         log(

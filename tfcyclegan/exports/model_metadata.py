@@ -65,7 +65,9 @@ def translates(metadata: Mapping[str, Any]) -> str:
     if not (source and target):
         return UNKNOWN
     direction, data = direction_of(metadata), metadata.get("data")
-    of_data = f" of {data}" if data and not source.endswith(f" of {data}") else ""
+    of_data = f" of {data}" if data else ""
+    if of_data and source.endswith(of_data):  # both do
+        source, of_data = source.removesuffix(of_data), ""
     return f"{source} to {target}" + (f" (direction {direction}{of_data})" if direction else "")
 
 

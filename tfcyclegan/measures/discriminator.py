@@ -14,6 +14,7 @@ from tfcyclegan.measures.findings import BAD, SUSPICIOUS, Finding, Limits
 _CERTAIN = Limits(0.9, 0.95)
 # Within this distance of 1/2 the discriminator is guessing; below, it is fooled.
 _GUESSING = 0.02
+_FEWEST_LINES = 4
 # A distance to real pictures is flat if its minimum in the second half of training is at least this
 # share of its minimum in the first.
 _FLAT_CURVE = 0.97
@@ -23,8 +24,11 @@ def discriminator(scored: EvaluationSet) -> Finding | str:
     """Checks the discriminator that judges the fakes of this direction."""
     name = f"disc_{scored.direction[1]}"
     accuracies = _course(scored.history, f"accuracy_{name}")
-    if len(accuracies) < 4:
-        return "detector discriminator: the run has no history of accuracies"
+    if len(accuracies) < _FEWEST_LINES:
+        return (
+            f"detector discriminator: the run's history has {len(accuracies)} lines of accuracies; "
+            f"at least {_FEWEST_LINES} are needed"
+        )
     value = float(np.mean(accuracies[-max(1, len(accuracies) // 4) :]))
     verdict, note = _CERTAIN.verdict(value), ""
     helps = (advice.LEAST_SQUARES, advice.POOL, advice.SMALLER_DISCRIMINATOR)

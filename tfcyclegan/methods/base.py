@@ -31,7 +31,7 @@ from tfcyclegan.networks import Discriminator, Generator
 from tfcyclegan.networks.diffaugment import diffaugment
 from tfcyclegan.networks.fading_blur import fading
 from tfcyclegan.optimization import ema
-from tfcyclegan.optimization.adam import Adam
+from tfcyclegan.optimization.adam import Adam, checked
 
 DOMAINS = "ab"
 # What a discriminator sees in a step: a real or a fake picture for its own update, a fake one for
@@ -255,7 +255,7 @@ class Method(KerasHabits):
 
         Raises:
             UserError: XLA or small batches where a pass waits for an update; both at once; batch
-                norm in small batches.
+                norm in small batches; another optimizer.
         """
         for flag, given in (("xla", jit_compile), ("accumulate_steps", accumulate_steps > 1)):
             if given and self.needs_updated_discriminators:
@@ -274,8 +274,8 @@ class Method(KerasHabits):
                 setattr(self, f"run_{name}", compiled)
         # Keras would compile the whole step.
         super().compile(optimizer=None, jit_compile=False, **kwargs)
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
+        self.generator_optimizer = checked(generator_optimizer)
+        self.discriminator_optimizer = checked(discriminator_optimizer)
         for optimizer in (generator_optimizer, discriminator_optimizer):
             optimizer.small_batches = accumulate_steps
         generator_optimizer.build(self.generator_variables)

@@ -1,7 +1,7 @@
 """The Keras interface of a method: `fit`, `train_on_batch`, saving and loading of whole models."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,12 @@ from tfcyclegan.errors import UserError
 _FUNCTIONS = ("segment", "pool_draws")
 """Arguments of methods that are functions. All others are kept in attributes of the same names."""
 _MEAN = "mean_"
+_AFTER_BATCH_SIZE = ("epochs", "verbose", "callbacks", "validation_split", "validation_data")
+"""The arguments of `keras.Model.fit` after `batch_size`, in their order."""
+_NOT_VALIDATED = (
+    "validation_data, evaluate: not supported, since a loss on held-out pictures does not measure "
+    "translations; use tfcyclegan.evaluate"
+)
 
 
 class KerasHabits(keras.Model):
@@ -22,6 +28,9 @@ class KerasHabits(keras.Model):
     seed: int
     make_pools: Callable[..., None]
     averages: Mapping[str, keras.Model]
+    generators: dict[str, Any]
+    pool_size: int
+    pools: Mapping[str, list[Any]]
 
     def fit(
         self,
@@ -45,8 +54,11 @@ class KerasHabits(keras.Model):
             kwargs: further keyword arguments of `keras.Model.fit`.
 
         Raises:
-            UserError: the arguments have another form.
+            UserError: the arguments have another form; the pictures' sides do not fit the
+                generators or the pools; validation, or a callback that sets the learning rate, is
+                asked for.
         """
+        _check_options(dict(zip(_AFTER_BATCH_SIZE, args, strict=False)) | kwargs)
         if isinstance(x, tf.data.Dataset):
             arrays.check_batches(x)
             batches, sizes = x, batch_size
@@ -55,7 +67,7 @@ class KerasHabits(keras.Model):
             batches = arrays.batches(*arrays.pictures(x, y), batch_size or 1, seed=order)
             y = sizes = None
         spec_a, spec_b = batches.element_spec
-        self.make_pools(spec_a.shape[1:], spec_b.shape[1:])
+        self._prepare(spec_a.shape[1:], spec_b.shape[1:])
         return super().fit(batches, y, sizes, *args, shuffle=False, **kwargs)
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -63,11 +75,38 @@ class KerasHabits(keras.Model):
         in [-1, 1]; makes the pools first.
 
         Raises:
-            UserError: the arguments have another form.
+            UserError: the arguments have another form; the pictures' sides do not fit the
+                generators or the pools.
         """
         real_a, real_b = arrays.pictures(x, y)
-        self.make_pools(real_a.shape[1:], real_b.shape[1:])
+        self._prepare(real_a.shape[1:], real_b.shape[1:])
         return super().train_on_batch(real_a, real_b, *args, **kwargs)
+
+    def _prepare(self, *shapes: Sequence[int | None]) -> None:
+        """Makes the pools for pictures [H, W, C] of a and b; UserError if their sides do not
+        fit.
+        """
+        multiple = max(generator.size_multiple for generator in self.generators.values())
+        (high, wide), other = ((height, width) for height, width, _ in shapes)
+        sides = f"pictures of {high}x{wide}"
+        if any(side is not None and side % multiple for side in (high, wide, *other)):
+            raise UserError(
+                f"x, y: {sides} and {'x'.join(map(str, other))}: the generators take sides that "
+                f"are multiples of {multiple}; crop or resize them"
+            )
+        if self.pool_size and (high, wide) != other:
+            raise UserError(
+                f"x, y: {sides} and {'x'.join(map(str, other))}: with an image pool both domains "
+                "have one size; crop or resize them, or make the model with pool_size=0"
+            )
+        self.make_pools(*shapes)
+        for pool in (pool for pools in self.pools.values() for pool in pools):
+            _, *held, _ = pool.images.shape
+            if (high, wide) != tuple(held):
+                raise UserError(
+                    f"x: {sides}: this model's image pools hold {held[0]}x{held[1]}; crop or "
+                    "resize them, or make a new model of the same networks"
+                )
 
     @property
     def means(self) -> list[keras.Variable]:
@@ -75,10 +114,7 @@ class KerasHabits(keras.Model):
         return [weight for mean in self.averages.values() for weight in mean.weights]
 
     def test_step(self, *_: Any, **__: Any) -> dict[str, tf.Tensor]:
-        raise UserError(
-            "validation_data, evaluate: not supported, since a loss on held-out pictures does not "
-            "measure translations; use tfcyclegan.evaluate"
-        )
+        raise UserError(_NOT_VALIDATED)
 
     def get_config(self) -> dict[str, Any]:
         """The networks and the options, so that Keras saves and loads the whole model; compile a
@@ -124,6 +160,19 @@ class KerasHabits(keras.Model):
             weight.assign(store[f"{_MEAN}{index}"])
         own = (name for name in store.keys() if not name.startswith(_MEAN))  # noqa: SIM118 - no dict
         super().load_own_variables({name: store[name] for name in own})
+
+
+def _check_options(given: Mapping[str, Any]) -> None:
+    """UserError for arguments of `keras.Model.fit` that only fail after an epoch."""
+    if given.get("validation_data") is not None or given.get("validation_split"):
+        raise UserError(_NOT_VALIDATED)
+    one_rate = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
+    for callback in keras.tree.flatten(given.get("callbacks") or []):
+        if isinstance(callback, one_rate):
+            raise UserError(
+                f"callbacks: {type(callback).__name__} sets the rate of one optimizer, and there "
+                "are two; give each a keras.optimizers.schedules schedule as learning_rate"
+            )
 
 
 def _options(method: type[KerasHabits]) -> list[str]:

@@ -209,3 +209,13 @@ class Adam(keras.optimizers.Optimizer):
             "dynamic_scale": self.dynamic_scale,
         }
         return {**super().get_config(), **settings}
+
+
+def checked(optimizer: Any) -> Adam:
+    """The optimizer; UserError if it cannot leave out a step, as those of Keras."""
+    if not isinstance(optimizer, Adam):
+        raise UserError(
+            f"compile: takes tfcyclegan.Adam(...), which leaves out a step that is not finite, not "
+            f"{optimizer if isinstance(optimizer, str) else type(optimizer).__name__} of Keras"
+        )
+    return optimizer

@@ -323,6 +323,8 @@ class _Session:
             self.checkpoints.save()
             self.checkpoints.wait()
             self._report()
+        if self.workers.is_chief:
+            log(f"report: {self.run.directory / REPORT}; the first step builds graphs and is slow")
         with (
             stop_signals() as stop,
             Progress(end, unit="step", label="training", done=step) as progress,
