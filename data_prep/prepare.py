@@ -484,6 +484,6 @@ def _refuse_bad(
     if empty:
         raise UserError(f"{first}{many}; {empty[0]} has no good picture")
     raise UserError(
-        f"{first}{many}, but {request.max_bad} allowed; remove {'it' if len(bad) == 1 else 'them'}, "
-        f"or leave out what is bad by --max_bad={len(bad)}"
+        f"{first}{many}, but {request.max_bad} allowed; remove {'it' if len(bad) == 1 else 'them'},"
+        f" or leave out what is bad by --max_bad={len(bad)}"
     )

@@ -296,7 +296,7 @@ def test_missing_and_empty_folders(root, break_it, message):
 def test_two_folders_of_other_names_are_to_be_renamed(tmp_path):
     for name in ("horses", "zebras"):
         (tmp_path / "in" / name).mkdir(parents=True)
-    with pytest.raises(UserError, match="rename horses and zebras: one to trainA, one to trainB$"):
+    with pytest.raises(UserError, match=r"rename horses and zebras: one to trainA, one to trainB$"):
         folders.run(folders.Config(input_dir=str(tmp_path / "in"), output_dir=str(tmp_path / "o")))
 
 
