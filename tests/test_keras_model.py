@@ -149,6 +149,24 @@ def test_what_keras_cannot_be_given_is_named(arrays):
         model.train_on_batch(some, some, np.ones(2))
 
 
+class Counting(CycleGAN):
+    """Reports the number of the step."""
+
+    def train_step(self, data):
+        self.step.assign_add(1)
+        return {"cycle_a": tf.cast(self.step.value, tf.float32)}
+
+
+def test_the_history_holds_means_over_the_steps_of_an_epoch(arrays):
+    networks = [tfcyclegan.ResnetGenerator(blocks=1, base_filters=4) for _ in "ab"]
+    networks += [tfcyclegan.Discriminator(base_filters=4, layers=1) for _ in "ab"]
+    model = Counting(*networks, pool_size=0)
+    model.compile(tfcyclegan.Adam(), tfcyclegan.Adam())
+    history = model.fit(*arrays, epochs=2, verbose=0).history
+    assert history == {"cycle_a": [(1 + 2 + 3) / 3, (4 + 5 + 6) / 3]}
+    assert model.train_on_batch(arrays[0], arrays[1][:2], return_dict=True) == {"cycle_a": 7}
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

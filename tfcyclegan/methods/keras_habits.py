@@ -21,6 +21,23 @@ _NOT_VALIDATED = (
 )
 
 
+class _RunningMeans:
+    """The means of the values of all steps since `reset`."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self._steps, self._sums = 0, dict[str, Any]()
+
+    def add(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Takes the values of a step; returns the means."""
+        self._steps += 1
+        before = self._sums
+        self._sums = {n: before[n] + one if n in before else one for n, one in values.items()}
+        return {name: total / self._steps for name, total in self._sums.items()}
+
+
 class KerasHabits(keras.Model):
     """The part of `Method` that adapts it to `keras.Model`; `Method` documents the attributes."""
 
@@ -31,6 +48,10 @@ class KerasHabits(keras.Model):
     generators: dict[str, Any]
     pool_size: int
     pools: Mapping[str, list[Any]]
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._of_epoch = _RunningMeans()
 
     def fit(
         self,
@@ -107,6 +128,21 @@ class KerasHabits(keras.Model):
                     f"x: {sides}: this model's image pools hold {held[0]}x{held[1]}; crop or "
                     "resize them, or make a new model of the same networks"
                 )
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Keras' hook. Of a model without metrics Keras reports the last step's values alone; here
+        they become means over the steps of the epoch.
+        """
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        step, means = self.train_function, self._of_epoch
+        self.train_function = lambda iterator: means.add(step(iterator))
+
+    def reset_metrics(self) -> None:
+        """Keras' hook at the start of an epoch."""
+        super().reset_metrics()
+        self._of_epoch.reset()
 
     @property
     def means(self) -> list[keras.Variable]:
