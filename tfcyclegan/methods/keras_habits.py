@@ -45,9 +45,9 @@ class KerasHabits(keras.Model):
     seed: int
     make_pools: Callable[..., None]
     averages: Mapping[str, keras.Model]
-    generators: dict[str, Any]
     pool_size: int
     pools: Mapping[str, list[Any]]
+    train_function: Any
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
@@ -107,7 +107,8 @@ class KerasHabits(keras.Model):
         """Makes the pools for pictures [H, W, C] of a and b; UserError if their sides do not
         fit.
         """
-        multiple = max(generator.size_multiple for generator in self.generators.values())
+        generators = [getattr(self, n) for n in self.network_names if n.startswith("gen_")]
+        multiple = max(generator.size_multiple for generator in generators)
         (high, wide), other = ((height, width) for height, width, _ in shapes)
         sides = f"pictures of {high}x{wide}"
         if any(side is not None and side % multiple for side in (high, wide, *other)):
