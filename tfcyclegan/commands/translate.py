@@ -240,7 +240,7 @@ def _tell_choices(
     )
     if trained.config.method == AUGMENTED:
         log(f"{trained.directory}: {_told_answers(config)}")
-    if scale is not None:
+    if scale is not None and not scale.keeps_sizes:
         measured = bool(trained.values.get(direction[0].upper()))
         back = ", and results keep the sizes of their inputs" if measured else ""
         log(
