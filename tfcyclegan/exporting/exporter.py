@@ -319,8 +319,12 @@ def _provenance(run: Run, checkpoint: str, parameters: int) -> dict[str, Any]:
 
 
 def _trained_at(run: Run, checkpoint: str) -> str:
-    """The scale of the training; empty for imported weights, whose training is unknown."""
-    return str(scale_of(run)) if step_of(find_checkpoint(run.directory, checkpoint)) else ""
+    """The scale of the training; empty if it resized nothing, and for imported weights, whose
+    training is unknown.
+    """
+    scale = scale_of(run)
+    known = step_of(find_checkpoint(run.directory, checkpoint)) and not scale.keeps_sizes
+    return str(scale) if known else ""
 
 
 def _names(title: str, direction: str) -> dict[str, str]:
