@@ -155,7 +155,7 @@ def test_pictures_become_arrays(given, tmp_path, ending):
     np.testing.assert_allclose(found, [[-10, 0, 40]] * 4, atol=1e-5)
 
 
-def test_bad_files_are_named_when_the_others_are_done(given, tmp_path):
+def test_bad_files_are_named_when_the_others_are_done(given, tmp_path, capsys):
     np.save(given / "good.npy", np.zeros((4, 4), np.float32))
     np.save(given / "two.npy", np.zeros((4, 4, 2), np.float32))
     (given / "cut.npy").write_bytes(b"\x93NUMPY")
@@ -164,6 +164,7 @@ def test_bad_files_are_named_when_the_others_are_done(given, tmp_path):
     with pytest.raises(UserError, match="2 of 3 files could not be read") as raised:
         translate_measurements([model], given, tmp_path / "out")
     assert str(raised.value).startswith("cut.npy: not a NumPy array")
+    assert "two.npy: has 2 channels, but the model needs 1" in capsys.readouterr().out
     assert (tmp_path / "out" / "good.npy").exists()
     assert record(tmp_path / "out")["left_out"] == {
         ".txt files": 1,

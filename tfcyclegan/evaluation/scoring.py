@@ -227,10 +227,10 @@ def _print(result: Mapping[str, Any], tables: Sequence[Table], findings: Sequenc
     for line in result["assumed"]:
         log(f"{title}: {line}")
     for table in tables:
-        counts = {one.pictures for row in table.rows.values() for one in row.values()}
-        count = counts.pop() if len(counts) == 1 else result["count"]
         printed = PrintedTable(
-            "", *[c.name for c in table.columns], title=f"{title}: {table.title} (n = {count})"
+            "",
+            *[c.name for c in table.columns],
+            title=f"{title}: {table.title} (n = {table.count or result['count']})",
         )
         for row in table.rows:
             printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)

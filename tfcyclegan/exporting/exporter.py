@@ -37,7 +37,7 @@ from tfcyclegan.exports.model_metadata import METADATA, WITH_LATENTS, told_readi
 from tfcyclegan.exports.runtimes import RUNTIMES
 from tfcyclegan.networks import Generator, LatentGenerator
 from tfcyclegan.system import files, hardware
-from tfcyclegan.system.progress import log, log_table, track
+from tfcyclegan.system.progress import log, log_table, quantity, track
 from tfcyclegan.training.checkpoints import (
     find_checkpoint,
     load_generator,
@@ -219,7 +219,7 @@ def export(
         )
     _tell_unusable(measured, min_psnr)
     log(
-        f"exported to {directory}: {translates(metadata)}, {channels} channels to "
+        f"exported to {directory}: {translates(metadata)}, {quantity(channels, 'channel')} to "
         f"{generator.settings['out_channels']}"
     )
     for told in values.told():
