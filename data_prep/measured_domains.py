@@ -20,6 +20,9 @@ from tfcyclegan.system.progress import log, track
 DEFAULT_ENDS = ((0.5, 99.5),)
 _NARROW = 0.1  # share of a domain's range
 
+Ends = list[tuple[float, float]]
+"""The lower and the upper end of each channel's range."""
+
 
 @dataclass(frozen=True)
 class DomainFacts:
@@ -195,6 +198,7 @@ def values_of(
             percentiles of.
     """
     flag, count = f"--range_{facts.letter.lower()}", facts.channels
+    of_files: dict[str, Ends] = {}  # only percentiles read the files
     if request.ends and not request.percentiles:
         ends, source = list(request.of_channels(count, flag)), "given"
     elif not request.ends and facts.dtype == "uint8":
@@ -228,10 +232,6 @@ def values_of(
     log(f"domain {facts.letter}: {values.ranges()} ({source}); {flag} decides")
     _tell_of_narrow_files(facts.letter, ends, of_files)
     return values, source
-
-
-Ends = list[tuple[float, float]]
-"""The lower and the upper end of each channel's range."""
 
 
 def _tell_of_narrow_files(letter: str, ends: Ends, of_files: Mapping[str, Ends]) -> None:
