@@ -52,7 +52,7 @@ from tfcyclegan.system.progress import log
 SUMMARY = "cut T1w and T2w MR volumes of an average brain for unpaired training"
 EXAMPLES = """
     python -m data_prep.citi168 --output_dir=data/citi168_volumes
-    python -m data_prep.nifti --input_dir=data/citi168_volumes --output_dir=data/t1w2t2w \
+    python -m data_prep.nifti --input_dir=data/citi168_volumes --output_dir=data/t1w2t2w \\
         --axis=coronal --name=t1w2t2w
 """
 

@@ -54,13 +54,13 @@ from tfcyclegan.errors import UserError
 
 SUMMARY = "prepare Cityscapes (photos, class ids, label maps) for training and domain adaptation"
 EXAMPLES = """
-    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/photos \
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/photos \\
         --content=photos --size=128
-    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/label_maps \
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/label_maps \\
         --content=label_maps --size=128
-    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/labelled \
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/labelled \\
         --content=photos_and_labels --size=256x512
-    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/report \
+    python -m data_prep.cityscapes --input_dir=~/cityscapes --output_dir=data/report \\
         --size=180x360 --sample=3000 --pool=train,val,test
 """
 

@@ -71,7 +71,7 @@ SUMMARY = "prepare your own folders trainA, trainB, testA, testB, valA, valB for
 EXAMPLES = """
     python -m data_prep.folders --input_dir=~/pictures/horse2zebra --output_dir=data/horse2zebra
     python -m data_prep.folders --input_dir=ROOT --output_dir=data/mine --name=mine --max_bad=10
-    python -m data_prep.folders --input_dir=ROOT --output_dir=data/maps --label_maps_b \
+    python -m data_prep.folders --input_dir=ROOT --output_dir=data/maps --label_maps_b \\
         --classes=classes.csv
     python -m data_prep.folders --input_dir=~/pictures/facades --output_dir=data/facades --aligned
     python -m data_prep.folders --input_dir=ROOT --output_dir=data/cells --depth=keep

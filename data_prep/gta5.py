@@ -50,9 +50,9 @@ from tfcyclegan.system.progress import log
 SUMMARY = "prepare GTA5 (images and class ids) for training and domain adaptation"
 EXAMPLES = """
     python -m data_prep.gta5 --input_dir=~/GTA5 --output_dir=data/gta5 --size=256x512
-    python -m data_prep.gta5 --input_dir=~/GTA5 --output_dir=data/gta5_report --size=180x360 \
+    python -m data_prep.gta5 --input_dir=~/GTA5 --output_dir=data/gta5_report --size=180x360 \\
         --sample=3000 --test_sample=1000
-    python -m data_prep.gta5 --input_dir=~/synthia --output_dir=data/synthia --name=synthia \
+    python -m data_prep.gta5 --input_dir=~/synthia --output_dir=data/synthia --name=synthia \\
         --label_format=synthia --size=256x512
 """
 

@@ -2,7 +2,7 @@
 channels, one nodata value, one range per channel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,6 +18,10 @@ from tfcyclegan.system.parallel import in_order
 from tfcyclegan.system.progress import log, track
 
 DEFAULT_ENDS = ((0.5, 99.5),)
+_NARROW = 0.1  # share of a domain's range
+
+Ends = list[tuple[float, float]]
+"""The lower and the upper end of each channel's range."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def facts_of(
         if file.shape.channels != first.shape.channels:
             raise UserError(
                 f"{file.told}: has {file.shape.channels} channels, {first.told} has "
-                f"{first.shape.channels}; all files of a domain need the same number of channels"
+                f"{first.shape.channels}; all files of a domain need the same number; convert or "
+                "remove one of them"
             )
     _check_identities(letter, files, mixed)
     dtypes = sorted({file.dtype for file in files}, key=TYPES.index)
@@ -193,6 +198,7 @@ def values_of(
             percentiles of.
     """
     flag, count = f"--range_{facts.letter.lower()}", facts.channels
+    of_files: dict[str, Ends] = {}  # only percentiles read the files
     if request.ends and not request.percentiles:
         ends, source = list(request.of_channels(count, flag)), "given"
     elif not request.ends and facts.dtype == "uint8":
@@ -200,10 +206,10 @@ def values_of(
     else:
         asked = request if request.ends else RangeRequest(DEFAULT_ENDS, percentiles=True)
         shares = asked.of_channels(count, flag)
-        ends = percentile_ranges(_sketches(facts, training, tiles), shares)
+        ends, of_files = _percentiles(facts, training, tiles, shares)
         offsets = offsets_of(ends)
         if np.dtype(facts.dtype).itemsize > 2 and any(offsets):
-            ends = percentile_ranges(_sketches(facts, training, tiles, offsets), shares)
+            ends, of_files = _percentiles(facts, training, tiles, shares, offsets)
         shown = ", ".join(f"p{low:g}:p{high:g}" for low, high in dict.fromkeys(shares))
         source = f"{shown} of train{facts.letter}"
     stack = 2 * neighbours + 1
@@ -224,24 +230,48 @@ def values_of(
         neighbours,
     )
     log(f"domain {facts.letter}: {values.ranges()} ({source}); {flag} decides")
+    _tell_of_narrow_files(facts.letter, ends, of_files)
     return values, source
 
 
-def _sketches(
+def _tell_of_narrow_files(letter: str, ends: Ends, of_files: Mapping[str, Ends]) -> None:
+    """Reports files to which the domain's range is far too wide, as if others had another scale."""
+    narrow = {
+        name: own
+        for name, own in of_files.items()
+        if all(
+            b - a < _NARROW * (high - low) for (a, b), (low, high) in zip(own, ends, strict=True)
+        )
+    }
+    if narrow:
+        name, ((low, high), *_) = next(iter(narrow.items()))
+        log(
+            f"domain {letter}: values of {len(narrow)} of {len(of_files)} training files span less "
+            f"than a tenth of this range, such as {name}: {low:g}:{high:g}; if files differ in "
+            "scale, bring them to one scale first"
+        )
+
+
+def _percentiles(
     facts: DomainFacts,
     training: Sequence[MeasuredFile],
     tiles: Tiles | None,
+    shares: Sequence[tuple[float, float]],
     offsets: Sequence[float] = (),
-) -> list[Sketch]:
-    """Sketches of all valid values of the training files, one per channel."""
+) -> tuple[Ends, dict[str, Ends]]:
+    """The values at the percentiles `shares` of each channel among all valid values of the training
+    files, and those of each file by itself.
+    """
+    of_files = {}
     sketches = [Sketch(offset) for offset in offsets or [0.0] * facts.channels]
     failed = ""
-    own = Values(facts.dtype, (0.0,) * facts.channels, (1.0,) * facts.channels, facts.nodata)
-    gap = own.gap_or_none
+    counted = Values(facts.dtype, (0.0,) * facts.channels, (1.0,) * facts.channels, facts.nodata)
+    gap = counted.gap_or_none
     with ThreadPoolExecutor(hardware.cores()) as executor:
         for file in track(
             training, total=len(training), unit="file", label=f"values of train{facts.letter}"
         ):
+            own_sketches = [Sketch(sketch.offset) for sketch in sketches]
             try:
                 with file.opened(facts.dtype, gap) as read:
 
@@ -249,16 +279,20 @@ def _sketches(
                         return read(*place)
 
                     for array in in_order(executor, take, file.places(tiles), ahead=4):
-                        valid = ~own.invalid(array)
-                        for channel, sketch in enumerate(sketches):
+                        valid = ~counted.invalid(array)
+                        for channel, sketch in enumerate(own_sketches):
                             sketch.add(array[..., channel][valid[..., channel]])
             except (OSError, ValueError) as error:
                 # a bad file, which is reported when it is to be stored
                 failed = failed or f"{file.told}: {error}"
+            for sketch, part in zip(sketches, own_sketches, strict=True):
+                sketch.include(part)
+            if all(part.count for part in own_sketches):
+                of_files[file.told] = percentile_ranges(own_sketches, shares)
     empty = [number for number, sketch in enumerate(sketches, 1) if not sketch.count]
     if empty:
         raise UserError(
             f"train{facts.letter}: channel {empty[0]} has no valid value ({len(training)} files): "
             f"all are NaN, nodata, masked or unreadable; {failed or 'check ' + training[0].told}"
         )
-    return sketches
+    return percentile_ranges(sketches, shares), of_files

@@ -37,7 +37,7 @@ from typing import Any
 from data_prep import prepare
 from data_prep.folders import OPTIONAL, REQUIRED, find_beside
 from data_prep.groups import check_disjoint, group_of
-from data_prep.measured_domains import facts_of, values_of
+from data_prep.measured_domains import DomainFacts, facts_of, values_of
 from data_prep.measured_files import (
     Found,
     MeasuredFile,
@@ -56,7 +56,7 @@ from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.manifest import printable
 from tfcyclegan.data.records import stored_type
 from tfcyclegan.data.source import ALIGNED
-from tfcyclegan.data.values import MOST_CHANNELS, Values
+from tfcyclegan.data.values import MOST_CHANNELS
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, track
@@ -115,9 +115,17 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
         {split: {file.name: file.group for file in of_split} for split, of_split in opened.items()},
     )
     named = _by_names(opened, config.tiles)
+    # what the headers alone show to be wrong is told before values are read
+    facts = {letter: _facts_of(config, letter, opened, bad) for letter in "AB"}
     values, ranges = {}, {}
     for letter in "AB":
-        values[letter], ranges[letter] = _values_of(config, letter, opened, bad)
+        values[letter], ranges[letter] = values_of(
+            facts[letter],
+            opened[f"train{letter}"],
+            config.range_request(letter.lower()),
+            neighbours=config.neighbours_of(letter.lower()),
+            tiles=config.tiles,
+        )
     stored = stored_type(each.dtype for each in values.values())
     splits: dict[str, list[Origin]] = {
         split: [
@@ -267,14 +275,13 @@ def _mask_of(input_dir: Path, split: str, name: str) -> Path:
     return path
 
 
-def _values_of(
+def _facts_of(
     config: MeasurementOptions,
     letter: str,
     opened: Mapping[str, Sequence[MeasuredFile]],
     bad: Mapping[str, Sequence[Origin]],
-) -> tuple[Values, str]:
-    """The meaning of a domain's numbers, and where its ranges come from."""
-    domain = letter.lower()
+) -> DomainFacts:
+    """What the files of a domain have in common; UserError if that is too little."""
     of_domain = [file for split, each in opened.items() if split[-1] == letter for file in each]
     if not opened[f"train{letter}"]:
         first = bad[f"train{letter}"][0]
@@ -282,19 +289,13 @@ def _values_of(
         raise UserError(f"{first.filename}: {first.error}; train{letter} has no good file")
     nodata = config.nodata_a if letter == "A" else config.nodata_b
     facts = facts_of(letter, of_domain, nodata=nodata, mixed=config.allow_mixed)
-    neighbours = config.neighbours_of(domain)
+    neighbours = config.neighbours_of(letter.lower())
     if facts.channels * (2 * neighbours + 1) > MOST_CHANNELS:
         raise UserError(
             f"--neighbours={neighbours}: {facts.channels} channels of domain {letter} become "
             f"{facts.channels * (2 * neighbours + 1)}, more than the {MOST_CHANNELS} allowed"
         )
-    return values_of(
-        facts,
-        opened[f"train{letter}"],
-        config.range_request(domain),
-        neighbours=neighbours,
-        tiles=config.tiles,
-    )
+    return facts
 
 
 def _by_names(

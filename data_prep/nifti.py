@@ -17,7 +17,7 @@ from tfcyclegan.config import option
 SUMMARY = "prepare NIfTI volumes, .nii and .nii.gz, for training"
 EXAMPLES = """
     python -m data_prep.nifti --input_dir=ROOT --output_dir=data/mr2ct --range_b=-1000:2000
-    python -m data_prep.nifti --input_dir=BIDS --output_dir=data/t1_t2 --axis=coronal \
+    python -m data_prep.nifti --input_dir=BIDS --output_dir=data/t1_t2 --axis=coronal \\
         --neighbours=1 --group_by='sub-[^_/]+'
 """
 

@@ -69,7 +69,7 @@ from tfcyclegan.system.progress import log
 SUMMARY = "cut satellite and map tiles of the Earth for unpaired training"
 EXAMPLES = """
     python -m data_prep.satellite_map --output_dir=data/satellite2map
-    python -m data_prep.satellite_map --output_dir=data/satellite2relief --map=shadedrelief \
+    python -m data_prep.satellite_map --output_dir=data/satellite2relief --map=shadedrelief \\
         --output_size=96
 """
 

@@ -57,7 +57,7 @@ class ValueOptions(Options):
     group_by: str = option(
         FILE,
         "what identifies a subject or scene, which must not be in two splits: file, parent (the "
-        "folder that holds a file), or a regular expression whose first group names it",
+        "folder that holds a file), or a regular expression that matches its name in a file's path",
     )
     allow_mixed: bool = option(
         False,

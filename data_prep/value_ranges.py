@@ -47,9 +47,17 @@ class Sketch:
         counted = values.ravel()
         if self.offset:
             counted = (counted.astype(np.float64) - self.offset).astype(np.float32)
-        self._waiting.append(np.unique(_keys(counted), return_counts=True))
-        if sum(len(keys) for keys, _ in self._waiting) > _MANY:
-            self._merge()
+        self._count(*np.unique(_keys(counted), return_counts=True))
+
+    def include(self, other: "Sketch") -> None:
+        """Counts all values that another sketch of the same offset has counted."""
+        if not other.count:
+            return
+        other._merge()
+        self.count += other.count
+        self.smallest = min(self.smallest, other.smallest)
+        self.largest = max(self.largest, other.largest)
+        self._count(other._keys, other._counts)
 
     def percentile(self, share: float) -> float:
         """The smallest value that at least `share` percent of all values do not exceed (the inverse
@@ -66,6 +74,11 @@ class Sketch:
             return self.largest if rank else self.smallest
         place = int(np.searchsorted(np.cumsum(self._counts), rank))
         return max(self.offset + _value(int(self._keys[place])), self.smallest)
+
+    def _count(self, keys: np.ndarray, counts: np.ndarray) -> None:
+        self._waiting.append((keys, counts))
+        if sum(len(each) for each, _ in self._waiting) > _MANY:
+            self._merge()
 
     def _merge(self) -> None:
         keys = np.concatenate([self._keys, *(keys for keys, _ in self._waiting)])

@@ -172,7 +172,7 @@ def test_slices_are_seen_in_the_radiological_convention(tmp_path, orientation, s
         )
         save(made, tmp_path / f"{place}.dcm")
     found, series = read_all(tmp_path)
-    assert series.identity() == {"modality": "CT", "slices": kind}
+    assert series.identity() == {"modality": "CT", "orientation of slices": kind}
     # planes upwards, backwards, or to the right, whatever the normal of the files
     assert found[:, 0, 0].tolist() == [rows[0][0] + 10 * place for place in range(3)]
     assert found[0].tolist() == rows

@@ -124,6 +124,26 @@ def test_percentiles_far_from_zero_are_as_fine_as_the_range(tmp_path):
     np.testing.assert_allclose(found, wanted, atol=0.03)
 
 
+def test_training_files_of_another_scale_are_told(tmp_path, capsys):
+    write(tmp_path / "root", {
+        "trainA/a.npy": field(0, 8, 8), "trainA/b.npy": 400 * field(1, 8, 8),
+        "trainB/a.npy": field(2, 8, 8), "trainB/b.npy": 4 * field(3, 8, 8),
+    })  # fmt: skip
+    prepare(tmp_path / "root", tmp_path / "out")
+    told = [line for line in capsys.readouterr().out.splitlines() if "span less" in line]
+    assert len(told) == 1
+    assert "domain A: values of 1 of 2 training files" in told[0]
+    assert "such as trainA/a.npy: " in told[0]
+
+
+def test_what_headers_show_is_told_before_values_are_read(tmp_path, capsys):
+    files = {"trainA/a.npy": field(0, 4, 4), "trainB/a.npy": field(1, 4, 4)}
+    write(tmp_path / "root", files | {"trainB/b.npy": field(2, 4, 4, 2)})
+    with pytest.raises(UserError, match=r"trainB/b\.npy: has 2 channels.* convert or remove"):
+        prepare(tmp_path / "root", tmp_path / "out")
+    assert "range" not in capsys.readouterr().out
+
+
 def test_masks_and_nodata_are_gaps_and_empty_tiles_are_left_out(tmp_path):
     scene = np.arange(64, dtype=np.uint16).reshape(8, 8)
     mask = np.ones((8, 8), np.uint8)

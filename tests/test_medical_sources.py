@@ -59,7 +59,10 @@ def test_volumes_of_other_slices_do_not_go_together(tmp_path):
         nibabel.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.diag([9, 1, 1, 1])),
         root / "trainA" / "wide.nii",
     )
-    with pytest.raises(UserError, match=r"trainA/wide\.nii: slices is sagittal, .*; make them ag"):
+    with pytest.raises(
+        UserError,
+        match=r"wide\.nii: orientation of slices \(--axis\) is sagittal, .*; make them ag",
+    ):
         prepare(nifti, root, tmp_path / "out")
 
 

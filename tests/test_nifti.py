@@ -83,10 +83,10 @@ def test_slices_are_those_across_the_largest_spacing(tmp_path):
     thick = save(tmp_path / "thick.nii", random_values("int16"), np.diag([1, 3, 1, 1]))
     even = save(tmp_path / "even.nii", random_values("int16"), np.diag([1, 1, 1.0001, 1]))
     with open_measurement(thick) as volume:
-        assert volume.identity() == {"slices": "coronal"}
+        assert volume.slices == "coronal"
         assert "coronal slices, across the largest spacing" in volume.notes
     with open_measurement(even) as volume:
-        assert volume.identity() == {"slices": "axial"}
+        assert volume.slices == "axial"
         assert "axial slices, a choice among equal spacings" in volume.notes
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.street_set import rendered, street_set
 from tfcyclegan import cli
 from tfcyclegan.data import images, labels
-from tfcyclegan.data.pairs import read_pairs
+from tfcyclegan.data.pairs import of_arrays, read_pairs
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures import paired
@@ -107,6 +107,24 @@ def test_unpaired_pictures_numbered_alike_have_no_truth():
         and "given by --pairs, but the pictures are not more similar" in said.told
     )
     assert not find_partners(inputs, photos, "none", "ab", "test").names
+
+
+def test_volumes_are_pairs_plane_by_plane():
+    t1, t2 = (
+        [f"s{n}/{name}_{plane:04d}.nii.gz" for n in "12" for plane in (1, 2)]
+        for name in ("t1", "t2")
+    )
+    planes = {f"s1/t1_{plane:04d}.nii.gz": f"s1/t2_{plane:04d}.nii.gz" for plane in (1, 2)}
+    for pair in ({"s1/t1": "s1/t2"}, {"s1/t1.nii.gz": "s1/t2"}, planes):
+        assert of_arrays(pair, t1, t2) == planes
+    assert of_arrays({"s1/t1_0002": "s2/t2_0001"}, t1, t2) == {
+        "s1/t1_0002.nii.gz": "s2/t2_0001.nii.gz"
+    }
+    assert of_arrays({"s1/t1": "s3/t2"}, t1, t2) == {"s1/t1": "s3/t2"}
+    tiles = [f"a_y{top:04d}_x0000.tif" for top in (0, 64)]
+    assert of_arrays({"a": "a"}, tiles, tiles) == dict(zip(tiles, tiles, strict=True))
+    with pytest.raises(UserError, match="s1/t1 has 2 planes or windows and s1/t2 1"):
+        of_arrays({"s1/t1": "s1/t2"}, t1, t2[1:])
 
 
 def test_of_few_pictures_nothing_is_known():

@@ -3,8 +3,10 @@ came in.
 """
 
 import json
+import time
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -14,6 +16,7 @@ from tfcyclegan.data import images
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import make_generator
+from tfcyclegan.translation.measured_files import MeasuredFile
 from tfcyclegan.translation.measurements import Previews, translate_measurements
 from tfcyclegan.translation.tiling import Tiler
 from tfcyclegan.translation.translators import Translator, as_function, translate_path
@@ -152,7 +155,7 @@ def test_pictures_become_arrays(given, tmp_path, ending):
     np.testing.assert_allclose(found, [[-10, 0, 40]] * 4, atol=1e-5)
 
 
-def test_bad_files_are_named_when_the_others_are_done(given, tmp_path):
+def test_bad_files_are_named_when_the_others_are_done(given, tmp_path, capsys):
     np.save(given / "good.npy", np.zeros((4, 4), np.float32))
     np.save(given / "two.npy", np.zeros((4, 4, 2), np.float32))
     (given / "cut.npy").write_bytes(b"\x93NUMPY")
@@ -161,6 +164,7 @@ def test_bad_files_are_named_when_the_others_are_done(given, tmp_path):
     with pytest.raises(UserError, match="2 of 3 files could not be read") as raised:
         translate_measurements([model], given, tmp_path / "out")
     assert str(raised.value).startswith("cut.npy: not a NumPy array")
+    assert "two.npy: has 2 channels, but the model needs 1" in capsys.readouterr().out
     assert (tmp_path / "out" / "good.npy").exists()
     assert record(tmp_path / "out")["left_out"] == {
         ".txt files": 1,
@@ -168,6 +172,30 @@ def test_bad_files_are_named_when_the_others_are_done(given, tmp_path):
     }
     with pytest.raises(UserError, match=r"has 2 channels, but the model needs 1"):
         translate_measurements([model], given / "two.npy", tmp_path / "two")
+
+
+def test_a_volume_that_turns_out_to_be_damaged_stops_no_other(given, tmp_path, monkeypatch):
+    """Its later planes are still being read when the first is known to be bad."""
+    read_plane = MeasuredFile.read
+
+    def late(file: MeasuredFile, plane: int, window=None) -> np.ndarray:
+        time.sleep(0.2 if file.name.startswith("cut") and plane > 5 else 0)
+        return read_plane(file, plane, window)
+
+    monkeypatch.setattr(MeasuredFile, "read", late)
+    noise = np.random.default_rng(0).normal(0, 1, (8, 8, 12)).astype(np.float32)
+    for name in ("cut.nii.gz", "good.nii.gz"):
+        nibabel.save(nibabel.Nifti1Image(noise, np.eye(4)), given / name)
+    content = (given / "cut.nii.gz").read_bytes()
+    (given / "cut.nii.gz").write_bytes(content[: len(content) // 2])
+    model = identity(*[values("float32", -9, 9)] * 2)
+    with pytest.raises(
+        UserError, match=r"cut\.nii\.gz: damaged, .* 1 of 2 files could not be read"
+    ):
+        translate_measurements([model], given, tmp_path / "out")
+    made = nibabel.load(tmp_path / "out" / "good.nii.gz").get_fdata()
+    np.testing.assert_allclose(made, noise, atol=1e-5)
+    assert not (tmp_path / "out" / "cut.nii.gz").exists()
 
 
 def test_nothing_is_left_of_a_file_whose_model_gives_no_numbers(given, tmp_path):

@@ -9,7 +9,7 @@ from tfcyclegan.system import files, tensorflow_setup
 Config = AdaptConfig
 EXAMPLES = """
     tfcyclegan adapt --flagfile=configs/toy_uda.cfg
-    tfcyclegan adapt --flagfile=configs/gta2city_uda.cfg --arms=source_only,translated,oracle \
+    tfcyclegan adapt --flagfile=configs/gta2city_uda.cfg --arms=source_only,translated,oracle \\
         --seeds=0
     (the same command again continues; finished arms are not trained again)
 """

@@ -15,7 +15,7 @@ from tfcyclegan.system.progress import log
 Config = DistillConfig
 EXAMPLES = """
     tfcyclegan distill --run_dir=runs/mine --output=runs/light
-    tfcyclegan distill --run_dir=runs/mine --output=runs/light --students=ab --base_filters=12 \
+    tfcyclegan distill --run_dir=runs/mine --output=runs/light --students=ab --base_filters=12 \\
         --residual_blocks=6
     (the same command again resumes)
 """

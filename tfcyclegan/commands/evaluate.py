@@ -19,7 +19,7 @@ Config = EvaluateConfig
 EXAMPLES = """
     tfcyclegan evaluate --run_dir=runs/satellite2map
     tfcyclegan evaluate --run_dir=runs/satellite2map --direction=both --checkpoint=best
-    tfcyclegan evaluate --translations=PNGS --data_dir=data/satellite2map --direction=ba \
+    tfcyclegan evaluate --translations=PNGS --data_dir=data/satellite2map --direction=ba \\
         --output=scores
 """
 

@@ -9,7 +9,7 @@ from tfcyclegan.system.progress import log
 Config = ExportConfig
 EXAMPLES = """
     tfcyclegan export --run_dir=runs/satellite2map --output=saved_models/satellite2map
-    tfcyclegan export --run_dir=runs/mine --direction=ba --checkpoint=best --tflite_size=256 \
+    tfcyclegan export --run_dir=runs/mine --direction=ba --checkpoint=best --tflite_size=256 \\
         --output=saved_models/mine_back
     tfcyclegan export --run_dir=runs/mine --output=saved_models/mine --hub_dir=hub/mine
 """

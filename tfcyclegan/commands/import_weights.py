@@ -8,7 +8,7 @@ from tfcyclegan.system import files, tensorflow_setup
 
 Config = ImportConfig
 EXAMPLES = """
-    tfcyclegan import_weights --from=pytorch --weights=checkpoints/horse2zebra/latest_net_G_A.pth \
+    tfcyclegan import_weights --from=pytorch --weights=checkpoints/horse2zebra/latest_net_G_A.pth \\
         --output=runs/horse2zebra
     tfcyclegan import_weights --from=pytorch --weights=checkpoints/mine --output=runs/mine
     tfcyclegan import_weights --from=tfa --weights=generator.h5 --output=runs/old

@@ -9,7 +9,7 @@ from tfcyclegan.system.progress import log
 Config = SegmentConfig
 EXAMPLES = """
     tfcyclegan segment --segmenter_dir=runs/segmenter --input=PICTURES --output=segmented
-    tfcyclegan segment --segmenter_dir=runs/segmenter --data_dir=data/toy_cityscapes --split=val \
+    tfcyclegan segment --segmenter_dir=runs/segmenter --data_dir=data/toy_cityscapes --split=val \\
         --output=segmented/val
 """
 

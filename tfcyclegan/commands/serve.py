@@ -11,7 +11,7 @@ EXAMPLES = """
     tfcyclegan serve --model_dir=saved_models/satellite2map
     tfcyclegan serve --model_dir=saved_models/mine --format=openvino
     tfcyclegan serve --model_dir=saved_models/mine --host=0.0.0.0 --http_port=80 --batch_size=16
-    python -m tfcyclegan.serving.client \
+    python -m tfcyclegan.serving.client \\
         --url=http://127.0.0.1:8501/v1/models/satellite2map PICTURES translated
 """
 

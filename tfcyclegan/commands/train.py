@@ -11,7 +11,7 @@ from tfcyclegan.system.progress import log
 Config = TrainConfig
 EXAMPLES = """
     tfcyclegan train --flagfile=configs/satellite2map.cfg
-    tfcyclegan train --data_dir=data/mine --run_dir=runs/mine --load_size=143 --crop_size=128 \
+    tfcyclegan train --data_dir=data/mine --run_dir=runs/mine --load_size=143 --crop_size=128 \\
         --residual_blocks=6
     (the same command again resumes)
 """

@@ -11,7 +11,7 @@ from tfcyclegan.system.progress import log
 Config = TrainSegmenterConfig
 EXAMPLES = """
     tfcyclegan train_segmenter --data_dir=data/toy_cityscapes --run_dir=runs/segmenter
-    tfcyclegan train_segmenter --data_dir=data/cityscapes --load_size=512x1024 --crop_size=512 \
+    tfcyclegan train_segmenter --data_dir=data/cityscapes --load_size=512x1024 --crop_size=512 \\
         --steps=40000 --run_dir=runs/city
     (the same command again resumes)
 """

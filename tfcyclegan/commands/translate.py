@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 Config = TranslateConfig
 EXAMPLES = """
     tfcyclegan translate --run_dir=runs/satellite2map --input=PICTURES --output=translated
-    tfcyclegan translate --run_dir=runs/satellite2map --direction=ba \
+    tfcyclegan translate --run_dir=runs/satellite2map --direction=ba \\
         --data_dir=data/satellite2map --output=translated/ba
     tfcyclegan translate --model=saved_models/satellite2map --input=tile.png --output=translated
-    tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=huge.tif \
+    tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=huge.tif \\
         --output=translated --tile=256
-    tfcyclegan translate --run_dir=runs/gta2city --input=drive.mp4 --output=translated \
+    tfcyclegan translate --run_dir=runs/gta2city --input=drive.mp4 --output=translated \\
         --temporal_ema=0.6
-    tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val \
+    tfcyclegan translate --run_dir=runs/gta2city --data_dir=data/gta5 --split=train,val \\
         --output_data=data/gta5_as_city
     tfcyclegan translate --run_dir=runs/many --input=PICTURES --output=translated --samples=8
-    tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=region_a.png \
+    tfcyclegan translate --run_dir=runs/satellite2map --scale=original --input=region_a.png \\
         --output=translated --report --truth=region_b.png
     tfcyclegan translate --run_dir=runs/t1_to_t2 --input=scan.nii.gz --output=translated --previews
 """
@@ -240,7 +240,7 @@ def _tell_choices(
     )
     if trained.config.method == AUGMENTED:
         log(f"{trained.directory}: {_told_answers(config)}")
-    if scale is not None:
+    if scale is not None and not scale.keeps_sizes:
         measured = bool(trained.values.get(direction[0].upper()))
         back = ", and results keep the sizes of their inputs" if measured else ""
         log(

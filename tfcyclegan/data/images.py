@@ -218,6 +218,11 @@ class Scale:
         mode = self.mode if self.mode == "resize_and_crop" else self.mode.removesuffix("_and_crop")
         return resized_size(size, mode, self.load_size, self.crop_size)
 
+    @property
+    def keeps_sizes(self) -> bool:
+        """Whether no picture is resized."""
+        return self.mode == "crop"
+
     def __call__(self, image: Image.Image, *, nearest: bool = False) -> Image.Image:
         """The picture resized to that size."""
         return resize(

@@ -140,7 +140,7 @@ class PictureLoader(Loader):
         ):
             raise UserError(
                 f"--crop_size={crop}: larger than {name} of split {self.split}, which is "
-                f"{resized.height}x{resized.width} here"
+                f"{resized.height}x{resized.width} here; give a crop that fits the smallest picture"
             )
         return resized
 

@@ -172,7 +172,7 @@ def _of_values(made: Mapping[str, Any], domain: str) -> str:
         if split.endswith(domain):
             counted.update(tally)
     valid = max(counted[ALL] - counted[INVALID], 1)
-    parts = [f"{values.dtype}, {values.channels} channels, {values.ranges()}"]
+    parts = [f"{values.dtype}, {quantity(values.channels, 'channel')}, {values.ranges()}"]
     if counted[CLIPPED]:
         parts.append(
             f"{counted[CLIPPED]} values outside the range ({100 * counted[CLIPPED] / valid:.2g} "

@@ -1,10 +1,11 @@
 """Known pairs of pictures of the two domains, from a file or by equal names."""
 
 import csv
-from collections import Counter
-from collections.abc import Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from tfcyclegan.system import files
 _NAMES = PAIRS[1]
 _SHARE = 5  # stream of random numbers; `unpaired` and `paired` have others
 _SHOWN = 5
+# NAME, the number of a plane from 1, the place of a window: as `data_prep` names arrays
+_PLACE = re.compile(r"(?P<file>.*?)(?P<place>(?:_\d{4,})?(?:_y\d{4,}_x\d{4,})?)")
 
 
 def read_pairs(path: Path) -> dict[str, str]:
@@ -47,6 +50,66 @@ def read_pairs(path: Path) -> dict[str, str]:
                 f"{column}, such as {twice[0]}"
             )
     return {row["a"]: row["b"] for row in rows}
+
+
+def of_arrays(
+    pairs: Mapping[str, str], names_a: Iterable[str], names_b: Iterable[str]
+) -> dict[str, str]:
+    """Pairs of the names of arrays, from pairs that may name whole volumes and scenes instead, or
+    leave out endings.
+
+    Args:
+        pairs: {name in a: name in b}; `p3/t1`, `p3/t1.nii.gz` and `p3/t1_0012` are known if there
+            is an array `p3/t1_0012.nii.gz`.
+        names_a, names_b: the arrays of both domains.
+
+    Returns:
+        The pairs; those with a name that is not known as they are.
+
+    Raises:
+        UserError: a file has planes or windows that its partner lacks.
+    """
+    known = set(names_a), set(names_b)
+    if known[0] >= pairs.keys() and known[1] >= set(pairs.values()):
+        return dict(pairs)
+    places = [_by_file(names) for names in known]
+    found: dict[str, str] = {}
+    for pair in pairs.items():
+        one, other = (
+            {"": name} if name in names else _of_file(name, by_file)
+            for name, names, by_file in zip(pair, known, places, strict=True)
+        )
+        if not (one and other):
+            found[pair[0]] = pair[1]
+        elif one.keys() == other.keys() or len(one) == len(other) == 1:
+            ordered = ([each[place] for place in sorted(each)] for each in (one, other))
+            found |= dict(zip(*ordered, strict=True))
+        else:
+            raise UserError(
+                f"--pairs: {pair[0]} has {len(one)} planes or windows and {pair[1]} {len(other)}, "
+                "or others; a pair must show the same, pixel by pixel"
+            )
+    return found
+
+
+def _by_file(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """For each file, with and without its ending: {place of an array in it: the array's name}."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for name in names:
+        suffixes = PurePosixPath(name).suffixes
+        for ending in ("".join(suffixes[start:]) for start in range(len(suffixes) + 1)):
+            bare = name.removesuffix(ending)
+            parts = _PLACE.fullmatch(bare)
+            assert parts is not None
+            found[bare][""] = name
+            found[parts["file"]][parts["place"]] = name
+            found[parts["file"] + ending][parts["place"]] = name
+    return found
+
+
+def _of_file(name: str, places: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+    found = places.get(name, {})
+    return {"": found[""]} if "" in found else found
 
 
 def pairs_identity(given: str) -> str:
@@ -105,7 +168,7 @@ def known_pairs(
     named = [numbers_by_name(file, split) for file, split in zip(pixels, splits, strict=True)]
     flag = f"--pairs={given}" if given else "aligned data"
     if given and given != _NAMES:
-        names = list(read_pairs(Path(given)).items())
+        names = list(of_arrays(read_pairs(Path(given)), *named).items())
         for position, (there, split) in enumerate(zip(named, splits, strict=True)):
             unknown = [pair[position] for pair in names if pair[position] not in there]
             if unknown:

@@ -300,6 +300,8 @@ def recording(
     for line in (*lines, notes.dim(counts.get(notes.LARGEST, 0))):
         if line:
             log(f"{output}: {line}")
+    for line in bad[1:]:  # the error names the first
+        log(f"{output}: {line}")
     if bad and total == 1:
         raise UserError(bad[0])
     if bad:

@@ -30,7 +30,7 @@ from tfcyclegan.evaluation.translated_arrays import read_translations, translate
 from tfcyclegan.measures import diversity
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function
-from tfcyclegan.measures.partners import find_partners
+from tfcyclegan.measures.partners import find_partners, names_of_pairs
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.networks import LatentGenerator
 from tfcyclegan.system import files
@@ -85,6 +85,9 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
         files.remove(folder)
     spool = task.spool()
     inputs = sides[direction[0]].load(split, spool)
+    held_out = _held_out(task, sides, spool)
+    # names that do not match are told before hours of translating
+    names_of_pairs(inputs, held_out, task.pairs, direction, task.purpose)
     elsewhere = of_run(task.engine, run, checkpoint, direction) if task.engine else None
     if of_measurements:
         translate_arrays(translators, inputs, folder, scale, elsewhere)
@@ -109,18 +112,14 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
         sides,
         inputs,
         own,
+        held_out,
         spool,
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         scale=scale,
         notes=[f"{one} is scored, but the best checkpoint was chosen on it" for one in chosen_on],
         assumed=[
-            f"scale: {scale}, to which training resized whole pictures; "
-            + (
-                "translations are resized back, and everything is scored at its original size"
-                if of_measurements
-                else "translations and real pictures are scored at this size"
-            ),
+            _told_scale(scale, measured=of_measurements),
             *_of_the_run(run, task.domains, checkpoint),
             *([ZERO_LATENT] if isinstance(translator.generator, LatentGenerator) else []),
             *(
@@ -189,12 +188,30 @@ def gather_folder(
         sides,
         inputs,
         own,
+        _held_out(task, sides, spool),
         spool,
         checkpoint="",
         cycle="cycle honesty: needs both generators of a run; a folder of translations has none",
         assumed=told,
         facts={"translations": facts, "scale": str(scale or "original")},
     )
+
+
+def _told_scale(scale: Scale, *, measured: bool) -> str:
+    if scale.keeps_sizes:
+        return "scale: that of the pictures, which training did not resize"
+    return f"scale: {scale}, to which training resized whole pictures; " + (
+        "translations are resized back, and everything is scored at its original size"
+        if measured
+        else "translations and real pictures are scored at this size"
+    )
+
+
+def _held_out(task: Task, sides: Mapping[str, Side], spool: Spool) -> Pictures:
+    """The target domain's pictures of the purpose; none if it has no such split."""
+    target = task.direction[1]
+    split = task.domains.find(task.purpose, target)
+    return sides[target].load(split, spool) if split else {}
 
 
 def _of_the_run(run: Run, domains: Domains, checkpoint: str) -> list[str]:
@@ -298,6 +315,7 @@ def assemble(
     sides: Mapping[str, Side],
     inputs: Pictures,
     own: Pictures,
+    held_out: Pictures,
     spool: Spool,
     *,
     scale: Scale | None = None,
@@ -308,8 +326,8 @@ def assemble(
     facts: Mapping[str, Any] | None = None,
     config: TrainConfig | None = None,
 ) -> EvaluationSet:
-    """Loads what the translations `own` of `inputs` are scored against, as described by the
-    domains' `sides`.
+    """Loads what the translations `own` of `inputs` are scored against, beside the target domain's
+    pictures `held_out`, as described by the domains' `sides`.
 
     `spool` stores what is loaded; `scale` is the size of measurements as network input. `notes`,
     `assumed` and `facts` are first entries of the attributes `left_out`, `assumed` and `facts` of
@@ -327,7 +345,7 @@ def assemble(
     raw = Loaded(
         inputs=inputs,
         own=own,
-        held_out=sides[target].load(target_split, spool) if target_split else {},
+        held_out=held_out,
         source_train=sides[source].load(trains[source], spool, steps[source]),
         target_train=sides[target].load(train, spool, steps[target]),
     )

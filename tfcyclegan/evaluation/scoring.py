@@ -230,7 +230,7 @@ def _print(result: Mapping[str, Any], tables: Sequence[Table], findings: Sequenc
         printed = PrintedTable(
             "",
             *[c.name for c in table.columns],
-            title=f"{title}: {table.title} (n = {result['count']})",
+            title=f"{title}: {table.title} (n = {table.count or result['count']})",
         )
         for row in table.rows:
             printed.add_row(row, *table.shown(row), style="bold" if row == OWN else None)

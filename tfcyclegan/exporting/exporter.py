@@ -41,7 +41,7 @@ from tfcyclegan.exports.model_metadata import METADATA, WITH_LATENTS, told_readi
 from tfcyclegan.exports.runtimes import RUNTIMES
 from tfcyclegan.networks import Generator, LatentGenerator
 from tfcyclegan.system import files, hardware
-from tfcyclegan.system.progress import log, log_table, track
+from tfcyclegan.system.progress import log, log_table, quantity, track
 from tfcyclegan.training.checkpoints import (
     find_checkpoint,
     load_generator,
@@ -223,7 +223,7 @@ def export(
         )
     _tell_unusable(measured, min_psnr)
     log(
-        f"exported to {directory}: {translates(metadata)}, {channels} channels to "
+        f"exported to {directory}: {translates(metadata)}, {quantity(channels, 'channel')} to "
         f"{generator.settings['out_channels']}"
     )
     for told in values.told():
@@ -330,8 +330,12 @@ def _provenance(run: Run, checkpoint: str, parameters: int) -> dict[str, Any]:
 
 
 def _trained_at(run: Run, checkpoint: str) -> str:
-    """The scale of the training; empty for imported weights, whose training is unknown."""
-    return str(scale_of(run)) if step_of(find_checkpoint(run.directory, checkpoint)) else ""
+    """The scale of the training; empty if it resized nothing, and for imported weights, whose
+    training is unknown.
+    """
+    scale = scale_of(run)
+    known = step_of(find_checkpoint(run.directory, checkpoint)) and not scale.keeps_sizes
+    return str(scale) if known else ""
 
 
 def _names(title: str, direction: str) -> dict[str, str]:

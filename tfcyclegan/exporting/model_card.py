@@ -83,7 +83,7 @@ def _training(run: Run, checkpoint: str) -> dict[str, Any]:
     epochs = [
         line["epoch"] for line in read_history(run.directory / HISTORY) if line["step"] <= step
     ]
-    return {"step": step, "epoch": epochs[-1] if epochs else None}
+    return {"step": step, "epoch": round(epochs[-1], 2) if epochs else None}
 
 
 def scores_of(run: Run, direction: str) -> dict[str, Any] | None:

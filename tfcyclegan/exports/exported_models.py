@@ -17,7 +17,7 @@ from tfcyclegan.data import arrays
 from tfcyclegan.errors import UserError
 from tfcyclegan.exports import model_metadata, runtimes, safety_check
 from tfcyclegan.system import files
-from tfcyclegan.system.progress import log
+from tfcyclegan.system.progress import log, quantity
 from tfcyclegan.system.tensorflow_setup import silenced
 from tfcyclegan.translation.translators import Translator
 from tfcyclegan.translation.value_pair import ValuePair
@@ -152,7 +152,7 @@ def _described(metadata: Mapping[str, Any], channels_out: int, channels_in: int,
     training = f"trained at {at}" if (at := metadata.get("trained_at")) else ""
     parts = (
         model_metadata.translates(metadata),
-        f"{channels_in} channels to {channels_out}",
+        f"{quantity(channels_in, 'channel')} to {channels_out}",
         *model_metadata.values_of(metadata).told(),
         *more,
         training,

@@ -120,7 +120,9 @@ class Dicom(base.Measurement):
 
     def identity(self) -> Mapping[str, object]:
         modality = str(self.stack.slices[0].header.get("Modality") or "")
-        return {"modality": modality} | ({"slices": self.stack.kind} if self.stack.kind else {})
+        return {"modality": modality} | (
+            {"orientation of slices": self.stack.kind} if self.stack.kind else {}
+        )
 
     def _type(self) -> tuple[np.dtype, tuple[str, ...]]:
         """The type of the values, and notes on it, for all slices together."""

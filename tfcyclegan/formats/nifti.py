@@ -117,7 +117,7 @@ class Nifti(base.Measurement):
         )
 
     def identity(self) -> Mapping[str, object]:
-        return {"slices": self.slices}
+        return {"orientation of slices (--axis)": self.slices}
 
     def grid(self) -> np.ndarray | None:
         header, sizes = self._image.header, (*self._proxy.shape, 1, 1)[:3]

@@ -51,6 +51,7 @@ def flat_areas(scored: EvaluationSet) -> Finding | str:
     beside = (TRUTHS, true) if true else (REAL, scored.references(REALS))
     values, real = map(np.array, scored.rows((deviation, OWN), (deviation, *beside)))
     value, (low, high) = float(values.mean()), range_of_means(real, len(values))
+    semantic = () if scored.displays else (advice.SEMANTIC,)  # segmenters read pictures
     return Finding(
         "patches in flat areas",
         value,
@@ -58,9 +59,7 @@ def flat_areas(scored: EvaluationSet) -> Finding | str:
         high,
         _LIMITS.verdict(value - high),
         "standard deviation of L* where the input is flattest",
-        advise(
-            scored.config, advice.SEMANTIC, advice.IDENTITY, advice.ALIKE_LAYOUTS, advice.LONGER
-        ),
+        advise(scored.config, *semantic, advice.IDENTITY, advice.ALIKE_LAYOUTS, advice.LONGER),
         worst_of(scored.own, values),
         "range: the true pictures at the same places"
         if true

@@ -8,7 +8,7 @@ when a domain's colours are mixed, inverted or brightened, and it works for a ph
 map or a satellite picture and its map as well as for two photos.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tfcyclegan.config.commands import PAIRS
+from tfcyclegan.data.pairs import of_arrays
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.data.source import ALIGNED
 from tfcyclegan.errors import UserError
@@ -143,6 +144,41 @@ class Partners:
         }
 
 
+def names_of_pairs(
+    inputs: Collection[str], held_out: Collection[str], pairs: Pairs, direction: str, purpose: str
+) -> dict[str, str]:
+    """The names of the pairs between `inputs` and the target domain's pictures `held_out`: those of
+    `pairs`, or else equal names.
+
+    Raises:
+        UserError: the pairs name pictures that do not exist, or --pairs=names without any equal
+            names.
+    """
+    if not held_out or pairs == NONE:
+        return {}
+    if isinstance(pairs, str):
+        equal = {name: name for name in inputs if name in held_out}
+        if pairs == NAMES and not equal:
+            shown = " and ".join(next(iter(names)) for names in (inputs, held_out))
+            raise UserError(
+                f"--pairs=names: the two domains' {purpose} pictures have no names in common, such "
+                f"as {shown}; give --pairs=FILE.csv with the columns a,b"
+            )
+        return equal
+    ordered = dict(pairs) if direction == "ab" else {b: a for a, b in pairs.items()}
+    found = of_arrays(ordered, inputs, held_out)
+    unknown = [name for name in found if name not in inputs] + [
+        name for name in found.values() if name not in held_out
+    ]
+    if unknown:
+        raise UserError(
+            f"--pairs: {len(unknown)} names are not in the data: "
+            f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}; names there are like "
+            f"{next(iter(inputs))}"
+        )
+    return found
+
+
 def find_partners(
     inputs: Mapping[str, np.ndarray],
     held_out: Mapping[str, np.ndarray],
@@ -156,8 +192,7 @@ def find_partners(
     the data set declares that equal names are pairs.
 
     Raises:
-        UserError: the pairs name pictures that do not exist, or --pairs=names without any equal
-            names.
+        UserError: see `names_of_pairs`.
     """
 
     def none(reason: str) -> Partners:
@@ -167,32 +202,17 @@ def find_partners(
         return none("--pairs=none excludes them")
     if not held_out:
         return none(f"the target domain has no {purpose} split")
-    if isinstance(pairs, str):
-        equal = {name: name for name in inputs if name in held_out}
-        if pairs == NAMES and not equal:
-            raise UserError(
-                f"--pairs=names: the two domains' {purpose} pictures have no names in common; give "
-                "a file of pairs"
-            )
-        if pairs == AUTO and aligned:
-            return _tested(equal, ALIGNED, inputs, held_out)
-        if pairs == AUTO and held_out.keys() != inputs.keys():
-            some = f" ({len(equal)} of {len(inputs)} are equal; --pairs=names uses those)"
-            return none(
-                f"the names of the two domains' {purpose} pictures differ{some if equal else ''}; "
-                "give --pairs if they show the same scenes"
-            )
-        return _tested(equal, "guess" if pairs == AUTO else NAMES, inputs, held_out)
-    ordered = dict(pairs) if direction == "ab" else {b: a for a, b in pairs.items()}
-    unknown = [name for name in ordered if name not in inputs] + [
-        name for name in ordered.values() if name not in held_out
-    ]
-    if unknown:
-        raise UserError(
-            f"--pairs: {len(unknown)} names are not in the data: "
-            f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''}"
+    found = names_of_pairs(inputs, held_out, pairs, direction, purpose)
+    if pairs == AUTO and aligned:
+        return _tested(found, ALIGNED, inputs, held_out)
+    if pairs == AUTO and held_out.keys() != inputs.keys():
+        some = f" ({len(found)} of {len(inputs)} are equal; --pairs=names uses those)"
+        return none(
+            f"the names of the two domains' {purpose} pictures differ{some if found else ''}; "
+            "give --pairs=FILE.csv if they show the same scenes"
         )
-    return _tested(ordered, "file", inputs, held_out)
+    basis = {AUTO: "guess", NAMES: NAMES}[pairs] if isinstance(pairs, str) else "file"
+    return _tested(found, basis, inputs, held_out)
 
 
 def _tested(

@@ -157,6 +157,12 @@ class Table:
     to_beat: Sequence[str] = CONTROLS_TO_BEAT
     confusion: np.ndarray | None = None
 
+    @property
+    def count(self) -> int | None:
+        """The number of pictures, or subjects, that all scores are over; None if they differ."""
+        counts = {one.pictures for values in self.rows.values() for one in values.values()}
+        return counts.pop() if len(counts) == 1 else None
+
     def lost(self, own: str) -> list[str]:
         """ "column (control)" for each deciding column in which the row `own` does not beat a
         control.
@@ -200,6 +206,7 @@ class Table:
         return {
             "title": self.title,
             "note": self.note,
+            "count": self.count,
             "columns": columns,
             "rows": rows,
             "shown": shown,

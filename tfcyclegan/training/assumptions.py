@@ -12,6 +12,7 @@ from tfcyclegan.data.pairs import KnownPairs
 from tfcyclegan.data.pixels import Pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.methods.factory import method_of
+from tfcyclegan.system.progress import quantity
 
 # Options that another option makes ineffective: (whether it does, why in words).
 _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
@@ -162,8 +163,8 @@ def of_values(domains: Domains, batches: Batches) -> list[str]:
         stack = f" ({planes} planes of {values.channels // planes})" if planes > 1 else ""
         gaps = f"; {pixels.gaps} of {len(pixels)} have missing measurements" if pixels.gaps else ""
         lines.append(
-            f"domain {letter.lower()}: {values.dtype}, {values.channels} channels{stack}, "
-            f"{values.ranges()} as -1 to 1{gaps}"
+            f"domain {letter.lower()}: {values.dtype}, "
+            f"{quantity(values.channels, 'channel')}{stack}, {values.ranges()} as -1 to 1{gaps}"
         )
     if batches.gaps:
         lines.append("missing measurements: pixels with a missing channel have no loss")

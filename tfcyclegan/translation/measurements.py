@@ -129,8 +129,7 @@ def _look(file: MeasuredFile) -> str:
 
 
 def _given_up(file: MeasuredFile, error: Exception) -> str:
-    """Closes a file that cannot be read; returns the line that reports it."""
-    file.close()
+    """Marks a file that cannot be read; returns the line that reports it."""
     file.bad = (
         f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else str(error)
     )
@@ -138,10 +137,14 @@ def _given_up(file: MeasuredFile, error: Exception) -> str:
 
 
 class _Work:
-    """A file being translated: at which size, and whether in tiles."""
+    """A file being translated: at which size, and whether in tiles.
+
+    Attributes:
+        under_way: number of its planes that are being read, translated or await writing.
+    """
 
     def __init__(self, file: MeasuredFile, model: Translator, scale: images.Scale | None):
-        self.file = file
+        self.file, self.under_way = file, 0
         self.interpolation = scale.interpolation if scale else "bicubic"
         self.size = network_size(file.size, scale) if scale else model.fit or file.size
         tiler = model.tiler
@@ -183,13 +186,17 @@ def _translate_planes(
                 work.file.open()
             except (intake.BadPicture, OSError) as error:  # the file existed a moment ago
                 ledger.bad.append(_given_up(work.file, error))
+                work.file.close()
             for plane in range(work.file.shape.planes):
                 if not work.file.bad:
+                    work.under_way += 1
                     yield work, plane
 
     def before(item: tuple[_Work, int]) -> _Plane:
         work, number = item
         pair = work.file.values
+        if work.file.bad:
+            return _Plane(work, number, np.empty(0), error=intake.BadPicture(work.file.bad))
         try:
             array = work.file.read(number)
         except (intake.BadPicture, OSError) as error:
@@ -219,11 +226,13 @@ def _translate_planes(
     ]
     for plane in Stages(before, copies, after, lambda: give_up(translators)).of(items()):
         file = plane.work.file
+        plane.work.under_way -= 1
         progress.advance()
-        if file.bad:
-            continue
-        if plane.error is not None:
+        if plane.error is not None and not file.bad:
             ledger.bad.append(_given_up(file, plane.error))
+        if file.bad:
+            if not plane.work.under_way:  # no thread reads from it
+                file.close()
             continue
         file.take(plane.tally or {})
         file.write(plane.array, plane.number)
@@ -270,6 +279,7 @@ def _translate_in_tiles(work: _Work, tiler: Tiler, scratch: Path, ledger: Ledger
                 file.write(np.concatenate(band, axis=1), plane, top)
     except (intake.BadPicture, OSError) as error:
         ledger.bad.append(_given_up(file, error))
+        file.close()
         return
     except RunError as error:
         raise RunError(f"{printable(file.name)}: {error}") from error
