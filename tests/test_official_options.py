@@ -110,16 +110,15 @@ def test_exchanged_domains_and_another_list_are_told(tmp_path, capsys):
         official_options.read(save(tmp_path / "other", {}, "learning rate 3\n"))
 
 
-@pytest.mark.parametrize("given", ["", "model: pix2pix\nno_dropout: True\n"])
-def test_a_unet_of_pix2pix_has_the_dropout_that_its_weights_do_not_show(tmp_path, capsys, given):
+def test_a_unet_of_pix2pix_has_the_dropout_that_its_weights_do_not_show(tmp_path, capsys):
     files = {
         "latest_net_G.pth": plain(make_generator("unet_128", base_filters=2, norm="batch")),
         "latest_net_D.pth": plain(Discriminator(base_filters=2, in_channels=6, norm="batch")),
     }
-    run_dir = importing.import_pytorch(save(tmp_path / "theirs", files, given), "", tmp_path / "r")
-    generator = load_generator(read_run(run_dir), "latest", "ab")
-    assert generator.settings["dropout"] is (given == "")
-    assert ("has dropout, a guess" in capsys.readouterr().out) is (given == "")
+    run_dir = importing.import_pytorch(save(tmp_path / "theirs", files), "", tmp_path / "run")
+    assert load_generator(read_run(run_dir), "latest", "ab").settings["dropout"]
+    assert "has dropout, a guess" in capsys.readouterr().out
+    assert official_options.dropout({"no_dropout": ("True", False)}) is False
 
 
 def flags_of_all_commands() -> set[str]:

@@ -119,14 +119,14 @@ def import_pytorch(weights: Path, network: str, output: Path, epoch: str = "") -
     folder = weights if weights.is_dir() else weights.parent
     given = official_options.read(folder)
     if networks.keys() <= pytorch.ONE_WAY_FILES.keys() and "method" not in options:
-        told = official_options.method_of_cut(given)
-        if told is None and "patch_sampler" in networks:
+        method = official_options.method_of_cut(given)
+        if method is None and "patch_sampler" in networks:
             log(
                 f"{weights}: read as CUT, a guess, since FastCUT's networks are the same; this "
                 "only matters for further training"
             )
-            told = "cut"
-        options |= {"method": told} if told else {}
+            method = "cut"
+        options |= {"method": method} if method else {}
     recipe, without = official_options.options_of(given, options.get("method", "cyclegan"))
     if given:
         official_options.tell(folder / official_options.FILE, given, len(recipe))
@@ -172,8 +172,8 @@ def _paths(folder: Path, left_out: dict[str, int], epoch: str) -> dict[str, Path
     paths = {name: folder / file for name, file in expected.items() if (folder / file).is_file()}
     others = sorted(path.name for path in folder.glob("*.pth") if path not in paths.values())
     if not paths:
-        epochs = {match[1] for name in others if (match := re.match(r"(\w+?)_net_(G|D)", name))}
-        epochs = sorted(epochs - {epoch}, key=lambda text: (len(text), text))
+        found = {match[1] for name in others if (match := re.match(r"(\w+?)_net_(G|D)", name))}
+        epochs = sorted(found - {epoch}, key=lambda text: (len(text), text))
         mend = (
             f"--epoch={epochs[-1]} takes those"
             if epochs

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfcyclegan.config import Size, TrainConfig, default_of, option_type
+from tfcyclegan.config.base import check
 from tfcyclegan.errors import UserError
 from tfcyclegan.system.progress import log
 
@@ -129,11 +130,11 @@ def options_of(
         value_text = _VALUES.get((name, text), text)
         try:
             value = _PARSERS[option_type(fields[name])](value_text)
-            TrainConfig(data_dir="-", run_dir="-", method=method, **{name: value})
+            check(fields[name], value)
         except (UserError, ValueError, KeyError):
             without.append(f"{official} {text}")
             continue
         options[name] = value
-    if text := given.get("no_flip"):
-        options["flip"] = text[0] != "True"
+    if "no_flip" in given:
+        options["flip"] = given["no_flip"][0] != "True"
     return options, without
