@@ -304,8 +304,8 @@ def run(config: Config) -> None:
     prepare.run(request, Path(config.output_dir).expanduser())
     name = Path(config.output_dir).name
     log(
-        f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}; tfcyclegan "
-        "doctor estimates how long it takes"
+        f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}"
+        f"{' --method=pix2pix' * config.aligned}; tfcyclegan doctor estimates how long it takes"
     )
 
 
