@@ -341,11 +341,10 @@ def _write(
 ) -> Path:
     if output.exists() and any(output.iterdir()):
         raise UserError(f"--output={output}: is not empty; choose another directory")
-    recipe = dict(recipe or {})
-    if "method" not in options and options.get("channels_a", 3) != options.get("channels_b", 3):
-        recipe["lambda_identity"] = 0.0
     side = 128 if options.get("generator") == "unet_128" else 256
-    options = {"crop_size": Size(side, side), **recipe, **options}
+    options = {"crop_size": Size(side, side)} | dict(recipe or {}) | options
+    if "method" not in options and options.get("channels_a", 3) != options.get("channels_b", 3):
+        options["lambda_identity"] = 0.0
     crop = options["crop_size"]
     # in the official program's proportion, if it is not known
     options.setdefault("load_size", Size(crop.height * 286 // 256, crop.width * 286 // 256))
@@ -362,7 +361,7 @@ def _write(
     if training.preprocess == "resize_and_crop":
         # as in the official program's translation
         config = dataclasses.replace(training, load_size=crop)
-    sizes = _sizes(config, known="crop_size" in recipe)
+    sizes = _sizes(config, known="crop_size" in (recipe or {}))
     with files.atomic_directory(output) as temporary:
         for name, text in (attachments or {}).items():
             files.write_text(temporary / name, text)
