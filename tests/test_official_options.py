@@ -14,6 +14,7 @@ from tests.test_foreign_weights import cut_networks, plain
 from tfcyclegan import cli, flags
 from tfcyclegan.config import Size, TrainConfig, flag_name
 from tfcyclegan.config.official_names import OFFICIAL_NAMES
+from tfcyclegan.data.domains import open_domains
 from tfcyclegan.errors import UserError
 from tfcyclegan.interop import importing, official_options
 from tfcyclegan.networks import Discriminator, make_generator
@@ -86,10 +87,16 @@ def test_its_flag_file_trains_on(fastcut):
     )
     assert parsed.init_from == str(fastcut) and parsed.load_size == Size(72, 72)
     config = read_run(fastcut).config
-    same = {"load_size", "init_from", "data_dir", "run_dir"}
+    others = {"load_size", "init_from", "data_dir", "data_recipe", "run_dir"}
     for field in dataclasses.fields(TrainConfig):
-        if field.name not in same:
+        if field.name not in others:
             assert getattr(parsed, field.name) == getattr(config, field.name), field.name
+
+
+def test_it_asks_for_pictures(fastcut):
+    config = read_run(fastcut).config
+    with pytest.raises(UserError, match=r"imported without pictures, so give --data_dir$"):
+        open_domains(config.data_dir, recipe=config.data_recipe)
 
 
 def test_what_has_no_counterpart_is_counted(fastcut):

@@ -357,10 +357,12 @@ def _write(
             f"{source.weights}: the options in {official_options.FILE} cannot be taken: {error}; "
             "move that file elsewhere to import the weights without it"
         ) from error
-    config = training
+    config = dataclasses.replace(
+        training, data_recipe="the weights were imported without pictures, so give --data_dir"
+    )
     if training.preprocess == "resize_and_crop":
         # as in the official program's translation
-        config = dataclasses.replace(training, load_size=crop)
+        config = dataclasses.replace(config, load_size=crop)
     sizes = _sizes(config, known="crop_size" in (recipe or {}))
     with files.atomic_directory(output) as temporary:
         for name, text in (attachments or {}).items():

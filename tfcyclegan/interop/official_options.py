@@ -102,7 +102,7 @@ def dropout(given: Mapping[str, tuple[str, bool]]) -> bool | None:
 
 def tell(path: Path, given: Mapping[str, tuple[str, bool]], count: int) -> None:
     """Reports how many options were taken, and what exchanges the domains."""
-    log(f"{path}: {count} options of the training taken")
+    log(f"{path}: options of the training that are taken: {count}")
     if given.get("direction", ("", False))[0] == "BtoA":
         log(
             f"{path}: direction BtoA: the run's domain a is the data set's B; to train on or "
