@@ -17,6 +17,8 @@ from tfcyclegan.measures.findings import Finding, SetDetector
 
 ALL = {name: one for name, one in vars(advice).items() if isinstance(one, Advice)}
 TAKEN = {
+    "ANTIALIAS": ({"antialias_up": True}, {"generator": "unet_256"}),
+    "SHARPER_DISCRIMINATOR": ({"antialias": True, "discriminator_antialias": "no"}, {}),
     "RESIZE": ({"upsampling": "resize"}, {"generator": "unet_256"}),
     "POOL": ({"pool_size": 50}, {"pool_size": 10}),
     "IDENTITY": ({"lambda_identity": 0.5}, {"lambda_identity": 0, "channels_a": 1}),
@@ -35,6 +37,7 @@ TAKEN = {
 }
 """Options with which a run has taken the advice, or cannot."""
 OPEN = {
+    "discriminator_antialias": "yes",
     "upsampling": "transposed",
     "pool_size": 0,
     "lambda_identity": 0,

@@ -33,6 +33,18 @@ RESIZE = Advice(
     "--upsampling=resize",
     lambda config: config.is_resnet and config.upsampling != "resize" and not config.antialias_up,
 )
+ANTIALIAS = Advice(
+    "antialiased generators (--antialias --antialias_up)",
+    lambda config: config.is_resnet and not config.antialias_up,
+)
+SHARPER_DISCRIMINATOR = Advice(
+    "discriminators that see fine texture, but not at once (--discriminator_antialias=no "
+    "--discriminator_blur=1)",
+    lambda config: (
+        config.discriminator_antialias == "yes"
+        or (config.antialias and config.discriminator_antialias == "same")
+    ),
+)
 LONGER = Advice("longer training (more --epochs or --max_steps)")
 POOL = Advice("a pool (--pool_size=50)", lambda config: config.pool_size == 0)
 IDENTITY = Advice(

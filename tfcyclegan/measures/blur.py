@@ -38,7 +38,13 @@ def sharpness(picture: np.ndarray) -> float:
 blur = SetDetector(
     "blur",
     "sharpness (standard deviation of the Laplacian of L*) relative to real pictures",
-    (advice.LONGER, advice.LARGER_CROPS, advice.MORE_DATA, advice.WEAKER_CYCLES),
+    (
+        advice.LONGER,
+        advice.SHARPER_DISCRIMINATOR,
+        advice.LARGER_CROPS,
+        advice.MORE_DATA,
+        advice.WEAKER_CYCLES,
+    ),
     Limits(1.5, 2.5),  # lower end of the range of real pictures over the value
     sharpness,
     lambda rows, reals: float(rows.mean() / max(reals.mean(), 1e-9)),
