@@ -304,9 +304,13 @@ def run(config: Config) -> None:
     prepare.run(request, Path(config.output_dir).expanduser())
     name = Path(config.output_dir).name
     log(
-        f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}, without a "
-        "GPU with --flagfile=configs/satellite2map.cfg for small crops; tfcyclegan doctor "
-        "estimates how long it takes"
+        f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}"
+        + (
+            " --method=pix2pix"
+            if config.aligned
+            else ", without a GPU with --flagfile=configs/satellite2map.cfg for small crops"
+        )
+        + "; tfcyclegan doctor estimates how long it takes"
     )
 
 

@@ -26,6 +26,7 @@ from typing import Any, TypeVar, cast
 from absl import flags as absl_flags
 
 from tfcyclegan.config import Options, Size, flag_name, option_type
+from tfcyclegan.config.official_names import OFFICIAL_NAMES
 from tfcyclegan.errors import UserError
 from tfcyclegan.system.progress import log
 
@@ -88,7 +89,13 @@ def from_text(field: dataclasses.Field[Any], text: str) -> Any:
 
 
 def unknown(config_class: type[Options], name: str) -> UserError:
-    """The error for an option that does not exist."""
+    """The error for an option that does not exist; it translates those of the official PyTorch
+    programs.
+    """
+    if name in OFFICIAL_NAMES:
+        return UserError(
+            f"--{name}: no such flag; the official program's --{name} {OFFICIAL_NAMES[name]}"
+        )
     names = [flag_name(field) for field in dataclasses.fields(config_class)]
     close = difflib.get_close_matches(name, names, n=1)
     mend = f"did you mean --{close[0]}?" if close else "--help lists the flags"

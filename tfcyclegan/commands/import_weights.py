@@ -22,5 +22,10 @@ def run(config: ImportConfig) -> None:
     tensorflow_setup.import_tensorflow()
     from tfcyclegan.interop import importing
 
-    read = importing.import_pytorch if config.from_ == "pytorch" else importing.import_tfa
-    read(Path(config.weights), config.network, Path(config.output))
+    weights, output = Path(config.weights), Path(config.output)
+    if config.from_ == "pytorch":
+        importing.import_pytorch(weights, config.network, output, config.epoch)
+    elif config.epoch:
+        raise UserError(f"--epoch={config.epoch}: only for --from=pytorch")
+    else:
+        importing.import_tfa(weights, config.network, output)

@@ -120,10 +120,11 @@ class Options:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
+            check(field, getattr(self, field.name))
 
 
-def _check(field: dataclasses.Field[Any], value: Any) -> None:
+def check(field: dataclasses.Field[Any], value: Any) -> None:
+    """Raises UserError if the option cannot have this value, whatever the others are."""
     name, bounds = f"--{flag_name(field)}", field.metadata
     if bounds["required"] and not value:
         raise UserError(f"{name}: required; {bounds['help']}")

@@ -417,3 +417,6 @@ class ImportConfig(Options):
         "which network a single file holds; default: by its name, otherwise gen_ab",
         choices=("", "gen_ab", "gen_ba", "disc_a", "disc_b"),
     )
+    epoch: str = option(
+        "", "which files of a folder: 200 for 200_net_G_A.pth and so on; default: the latest"
+    )

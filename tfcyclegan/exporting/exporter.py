@@ -274,7 +274,7 @@ def _domains(run: Run, data_dir: str) -> Domains | None:
     if data_dir:
         return open_domains(data_dir)
     try:
-        return open_domains(run.config.data_dir)
+        return open_domains(run.config.data_dir, recipe=run.config.data_recipe)
     except UserError as error:
         log(f"no measurements on real pictures, and no int8 file: {error}")
         return None

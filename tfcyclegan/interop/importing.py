@@ -2,6 +2,7 @@
 --init_from`.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -13,13 +14,13 @@ import tensorflow as tf
 
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.errors import UserError
-from tfcyclegan.interop import official, pytorch, recognition, tfa
+from tfcyclegan.interop import official, official_options, pytorch, recognition, tfa
 from tfcyclegan.networks import Generator
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles
 from tfcyclegan.training.checkpoints import variables
-from tfcyclegan.training.runs import Run, write_run
+from tfcyclegan.training.runs import FLAG_FILE, IMPORTED, Run, write_run
 
 GRAPH = "generator.json"
 RECORD = "imported.json"
@@ -47,17 +48,19 @@ class _Source:
     left_out: Mapping[str, int]
 
 
-def import_pytorch(weights: Path, network: str, output: Path) -> Path:
+def import_pytorch(weights: Path, network: str, output: Path, epoch: str = "") -> Path:
     """Imports one official .pth file, or the folder of a run: of CycleGAN's four networks, or of
     the two or three of pix2pix, CUT and FastCUT.
 
-    Conversions, and what of the files was not used, are reported and recorded in `imported.json` in
-    the run directory.
+    The run takes the options of the training from the `train_opt.txt` beside the weights, if it is
+    there. Conversions, and what of the files was not used, are reported and recorded in
+    `imported.json` in the run directory; its `flags.cfg` trains on.
 
     Args:
         weights: the file or folder.
         network: the network in a single file; "" to derive it from the file's name.
         output: the run directory to make.
+        epoch: which files of a folder, by how their names start; "" for the latest.
 
     Raises:
         UserError: there are no files, they are not the official program's, or the networks do not
@@ -71,8 +74,10 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
                 f"--network={network}: only for a single file; the files of a folder are "
                 "identified by their names"
             )
-        paths = _paths(weights, left_out)
+        paths = _paths(weights, left_out, epoch or "latest")
     else:
+        if epoch:
+            raise UserError(f"--epoch={epoch}: only for a folder; {weights} is a single file")
         match = re.search(r"_(G_A|G_B|D_A|D_B|G|D)\.pth$", weights.name)
         paths = {network or (_OFFICIAL_NAMES[match[1]] if match else "gen_ab"): weights}
         guessed = not network and match is None
@@ -111,33 +116,73 @@ def import_pytorch(weights: Path, network: str, output: Path) -> Path:
         conversions |= {f"{name}: {what}": count for what, count in read.conversions.items()}
         left_out |= {f"{name}: {what}": count for what, count in read.left_out.items()}
         _merge(options, _options(name, settings), path)
+    folder = weights if weights.is_dir() else weights.parent
+    given = official_options.read(folder)
+    if networks.keys() <= pytorch.ONE_WAY_FILES.keys() and "method" not in options:
+        method = official_options.method_of_cut(given)
+        if method is None and "patch_sampler" in networks:
+            log(
+                f"{weights}: read as CUT, a guess, since FastCUT's networks are the same; this "
+                "only matters for further training"
+            )
+            method = "cut"
+        options |= {"method": method} if method else {}
+    recipe, without = official_options.options_of(given, options.get("method", "cyclegan"))
+    if given:
+        official_options.tell(folder / official_options.FILE, given, len(recipe))
+    if without:
+        what = f"options of {official_options.FILE} without counterpart ({', '.join(without)})"
+        left_out[what] = len(without)
     if "patch_sampler" in networks:
-        options |= {"method": "cut"}
-        log(
-            f"{weights}: read as CUT, a guess, since FastCUT's networks are the same; this only "
-            "matters for further training"
-        )
-        _keep_usual_sampler(networks, left_out)
-    return _write(networks, options, output, _Source(weights, conversions, left_out))
+        _keep_usable_sampler(networks, left_out, recipe.get("nce_layers"))
+    _add_dropout(networks, options, official_options.dropout(given))
+    return _write(networks, options, output, _Source(weights, conversions, left_out), recipe)
 
 
-def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
-    """The folder's files by network; other .pth files are added to `left_out`."""
-    one_way = (folder / pytorch.ONE_WAY_FILES["gen_ab"]).is_file() and not any(
-        (folder / file).is_file() for file in pytorch.FILES.values()
+def _add_dropout(
+    networks: dict[str, official.Network], options: dict[str, Any], told: bool | None
+) -> None:
+    """Gives U-Nets the dropout that their weights do not show: as `told`, by default that of the
+    official pix2pix and CycleGAN.
+    """
+    dropout = options.get("method") == "pix2pix" if told is None else told
+    for name, network in networks.items():
+        if not (dropout and isinstance(network, Generator) and "unet" in options["generator"]):
+            continue
+        twin = type(network)(**network.settings | {"dropout": True}, dtype="float32")
+        twin.set_weights(network.get_weights())
+        networks[name], options["dropout"] = twin, True
+        if told is None:
+            log(
+                f"{name}: has dropout, a guess, since a U-Net's weights do not show it; this only "
+                "matters for translate --training_mode and further training"
+            )
+
+
+def _paths(folder: Path, left_out: dict[str, int], epoch: str) -> dict[str, Path]:
+    """The folder's files of an epoch by network; other .pth files are added to `left_out`."""
+    two_way, one_way = (
+        {name: file.replace("latest", epoch, 1) for name, file in table.items()}
+        for table in (pytorch.FILES, pytorch.ONE_WAY_FILES)
     )
-    expected = pytorch.ONE_WAY_FILES if one_way else pytorch.FILES
+    is_one_way = (folder / one_way["gen_ab"]).is_file() and not any(
+        (folder / file).is_file() for file in two_way.values()
+    )
+    expected = one_way if is_one_way else two_way
     paths = {name: folder / file for name, file in expected.items() if (folder / file).is_file()}
     others = sorted(path.name for path in folder.glob("*.pth") if path not in paths.values())
     if not paths:
-        there = (
-            f"; it has {official.listed(others)}: give one of them with --network=gen_ab or another"
-            if others
-            else ""
+        found = {match[1] for name in others if (match := re.match(r"(\w+?)_net_(G|D)", name))}
+        epochs = sorted(found - {epoch}, key=lambda text: (len(text), text))
+        mend = (
+            f"--epoch={epochs[-1]} takes those"
+            if epochs
+            else "give one of them with --network=gen_ab or another"
         )
+        there = f"; it has {official.listed(others)}: {mend}" if others else ""
         raise UserError(
-            f"--weights={folder}: holds none of {', '.join(pytorch.FILES.values())}, nor "
-            f"{pytorch.ONE_WAY_FILES['gen_ab']}{there}"
+            f"--weights={folder}: holds none of {', '.join(two_way.values())}, nor "
+            f"{one_way['gen_ab']}{there}"
         )
     may_lack = ("patch_sampler",)  # pix2pix has none
     if lacking := [
@@ -147,7 +192,9 @@ def _paths(folder: Path, left_out: dict[str, int]) -> dict[str, Path]:
     if beside := [
         path.name
         for path in folder.iterdir()
-        if path.suffix != ".pth" and not path.name.startswith(".")
+        if path.suffix != ".pth"
+        and not path.name.startswith(".")
+        and path.name != official_options.FILE
     ]:
         left_out[f"other files and folders ({official.listed(sorted(beside))})"] = len(beside)
     if others:
@@ -166,17 +213,24 @@ def _judges_pairs(settings: Mapping[str, Any], networks: Networks) -> bool:
     )
 
 
-def _keep_usual_sampler(networks: dict[str, official.Network], left_out: dict[str, int]) -> None:
-    """Leaves out a sampler with layers or width other than the defaults, which files do not
-    record.
+def _keep_usable_sampler(
+    networks: dict[str, official.Network], left_out: dict[str, int], layers: str | None
+) -> None:
+    """Leaves out a sampler with another width than ours, or with other layers than `layers`, by
+    default the default ones; its file does not record them.
     """
     sampler, generator = networks["patch_sampler"], networks["gen_ab"]
     assert isinstance(generator, Generator)
-    usual = TrainConfig(data_dir="-", run_dir="-", method="cut").nce_indices
-    wanted = {"channels": generator.feature_channels(usual), "width": 256}
+    given: dict[str, Any] = {"nce_layers": layers} if layers else {}
+    indices = TrainConfig(data_dir="-", run_dir="-", method="cut", **given).nce_indices
+    wanted = {"channels": generator.feature_channels(indices), "width": 256}
     if any(sampler.settings[name] != value for name, value in wanted.items()):
         del networks["patch_sampler"]
-        what = "patch_sampler: its layers or width are not the default"
+        what = (
+            f"patch_sampler: its width is not 256, or its layers not {layers}"
+            if layers
+            else "patch_sampler: its layers or width are not the default"
+        )
         left_out[what] = len(sampler.weights)
 
 
@@ -231,7 +285,11 @@ def import_tfa(weights: Path, network: str, output: Path) -> Path:
     graph = json.dumps(generator.settings["graph"], indent=1)
     options = {"generator": str(output / GRAPH), **sides}
     return _write(
-        {name: generator}, options, output, _Source(weights, {}, left_out), {GRAPH: graph}
+        {name: generator},
+        options,
+        output,
+        _Source(weights, {}, left_out),
+        attachments={GRAPH: graph},
     )
 
 
@@ -278,15 +336,34 @@ def _write(
     options: dict[str, Any],
     output: Path,
     source: _Source,
+    recipe: Mapping[str, Any] | None = None,
     attachments: Mapping[str, str] | None = None,
 ) -> Path:
     if output.exists() and any(output.iterdir()):
         raise UserError(f"--output={output}: is not empty; choose another directory")
-    # load size = crop size, as in the official program's translation
     side = 128 if options.get("generator") == "unet_128" else 256
-    options |= {"crop_size": Size(side, side), "load_size": Size(side, side)}
+    options = {"crop_size": Size(side, side)} | dict(recipe or {}) | options
     if "method" not in options and options.get("channels_a", 3) != options.get("channels_b", 3):
         options["lambda_identity"] = 0.0
+    crop = options["crop_size"]
+    # in the official program's proportion, if it is not known
+    options.setdefault("load_size", Size(crop.height * 286 // 256, crop.width * 286 // 256))
+    try:
+        training = TrainConfig(data_dir=IMPORTED, run_dir=str(output), **options)
+    except UserError as error:
+        if not recipe:
+            raise
+        raise UserError(
+            f"{source.weights}: the options in {official_options.FILE} cannot be taken: {error}; "
+            "move that file elsewhere to import the weights without it"
+        ) from error
+    config = dataclasses.replace(
+        training, data_recipe="the weights were imported without pictures, so give --data_dir"
+    )
+    if training.preprocess == "resize_and_crop":
+        # as in the official program's translation
+        config = dataclasses.replace(config, load_size=crop)
+    sizes = _sizes(config, known="crop_size" in (recipe or {}))
     with files.atomic_directory(output) as temporary:
         for name, text in (attachments or {}).items():
             files.write_text(temporary / name, text)
@@ -296,12 +373,8 @@ def _write(
             "left_out": dict(source.left_out),
         }
         files.write_json(temporary / RECORD, record)
-        config = TrainConfig(data_dir="imported", run_dir=str(output), **options)
-        sizes = (
-            f"pictures are translated at {side}x{side}, a guess, since weights contain no size; "
-            "translate --scale=original keeps theirs"
-        )
-        write_run(Run(temporary, config, "float32", "imported", tuple(networks), told=(sizes,)))
+        write_run(Run(temporary, config, "float32", IMPORTED, tuple(networks), told=(sizes,)))
+        files.write_text(temporary / FLAG_FILE, _flag_file(training, options))
         checkpoint = tf.train.Checkpoint(
             **{name: variables(network) for name, network in networks.items()}
         )
@@ -312,6 +385,31 @@ def _write(
             log(f"{source.weights}: {word}: {what}: {count}")
     log(
         f"imported to {output}; next: tfcyclegan translate --run_dir={output} --input=PICTURES "
-        "--output=translated"
+        f"--output=translated; or train on with tfcyclegan train --flagfile={output / FLAG_FILE} "
+        "--data_dir=DATA --run_dir=RUN"
     )
     return output
+
+
+def _sizes(config: TrainConfig, *, known: bool) -> str:
+    """The line on the sizes at which pictures are translated."""
+    mode, size = config.preprocess, config.load_size
+    if mode in ("crop", "none"):
+        return f"pictures are translated at their own sizes, as {official_options.FILE} has {mode}"
+    shown = (
+        f"{size.height}x{size.width}" if mode == "resize_and_crop" else f"a width of {size.width}"
+    )
+    why = f"by {official_options.FILE}" if known else "a guess, since weights contain no size"
+    return f"pictures are translated at {shown}, {why}; translate --scale=original keeps theirs"
+
+
+def _flag_file(training: TrainConfig, options: Mapping[str, Any]) -> str:
+    """The flags that train on from an imported run: `options`, and where its weights are."""
+    values = {"init_from": training.run_dir} | dict(options)
+    lines = (
+        f"--{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in values.items()
+    )
+    return "# Trains on from these weights: give --data_dir and --run_dir too.\n" + "".join(
+        f"{line}\n" for line in lines
+    )

@@ -29,7 +29,7 @@ from tfcyclegan.training.checkpoint_files import (
 )
 from tfcyclegan.training.checkpoint_writer import CheckpointWriter, copied
 from tfcyclegan.training.history import Window
-from tfcyclegan.training.runs import Run
+from tfcyclegan.training.runs import IMPORTED, Run
 from tfcyclegan.training.workers import Workers
 
 
@@ -295,6 +295,7 @@ def tell_untrained(run: Run, checkpoint: str) -> None:
     """Warns if the checkpoint holds random weights: that of step 0 of a training from scratch."""
     if (
         run.config.data_dir
+        and run.data_fingerprint != IMPORTED
         and not run.config.init_from
         and not step_of(find_checkpoint(run.directory, checkpoint))
     ):

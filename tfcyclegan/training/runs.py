@@ -30,6 +30,8 @@ from tfcyclegan.system.progress import log
 
 CONFIG = "config.json"
 FLAG_FILE = "flags.cfg"
+IMPORTED = "imported"
+"""Data set and fingerprint of a run whose weights come from another program."""
 _PLACES = ("run_dir", "init_from")
 """Options that say where a run is and where it came from, not how it continues."""
 _NOT_SHAPES = {"generator_padding", "discriminator_padding", "dropout", "init", "init_gain"}

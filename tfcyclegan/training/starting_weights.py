@@ -69,7 +69,7 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
         "and steps start from scratch"
     )
     if lacking := [name for name in model.networks if name not in networks]:
-        log(f"--init_from={directory}: has no {', '.join(lacking)}, which start from scratch")
+        log(f"--init_from={directory}: has none of these, new ones are made: {', '.join(lacking)}")
 
 
 def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
