@@ -20,7 +20,7 @@ from tfcyclegan.config import ARCHITECTURES
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 
-FLOAT32 = ROOT / "saved_models/satellite2map/1/float32.tflite"
+SHIPPED = ROOT / "saved_models/satellite2map/1/float16.tflite"
 
 
 def write_picture(path: Path, side: int = 40) -> None:
@@ -275,7 +275,7 @@ def test_settings_of_another_structure(place, capfd, content):
 )
 def test_metadata_of_another_structure(place, capfd, content):
     (place / "model" / "1").mkdir(parents=True)
-    shutil.copy(FLOAT32, place / "model" / "1")
+    shutil.copy(SHIPPED, place / "model" / "1")
     (place / "model" / "1" / "metadata.json").write_text(content)
     code, errors = run(capfd, "demo", "--model=model", "--export=page")
     assert code == 2 and len(errors.strip().splitlines()) == 1 and "metadata.json" in errors, errors
@@ -294,7 +294,7 @@ def test_metadata_of_another_structure(place, capfd, content):
 def test_manifests_of_another_structure(place, capfd, tiles, content):
     shutil.copytree(tiles, place / "data")
     (place / "data" / "manifest.json").write_text(content)
-    code, errors = run(capfd, "translate", f"--model={FLOAT32}", "--data_dir=data", "--output=out")
+    code, errors = run(capfd, "translate", f"--model={SHIPPED}", "--data_dir=data", "--output=out")
     assert code == 2 and len(errors.strip().splitlines()) == 1 and "data/manifest.json" in errors, (
         errors
     )

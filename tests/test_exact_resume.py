@@ -186,7 +186,7 @@ def test_no_picture_is_repeated_or_skipped(tiles, tmp_path, monkeypatch):
     killed, resumed = (seen(tmp_path / f"{name}.log") for name in ("killed", "resumed"))
     straight = list(enumerate(batches_of(tiles, options)))
     first = checkpoint_files.step_of(latest)
-    assert first in (10, 15)
+    assert first in (5, 10, 15)  # of a busy machine the last one is still being written
     assert len({hashes for _, hashes in straight}) == 26
     assert [step for step, _ in resumed] == list(range(first, 26))
     assert killed[:first] + resumed == straight

@@ -15,7 +15,7 @@ CASES = [
 
 def test_every_file_is_read_by_what_it_holds():
     names = {path.name: reader for path, reader in CASES}
-    assert names["fastcut_trajectory.npz"] == names["trajectory_paper.npz"]
+    assert names["fastcut_trajectory.npz"] == names["trajectory_pool3.npz"]
     assert names["cut_networks.npz"] != names["networks.npz"]
     others = {"feature_networks.npz", "opencv_bilinear.npz", "tfa_generator_io.npz"}
     assert {path.name for path in GOLDEN.glob("*.npz")} - names.keys() == others | {
