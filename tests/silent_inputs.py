@@ -431,7 +431,7 @@ def weights(folder: Path, _: Path) -> None:
     (folder / "folder").mkdir(parents=True)
     for name, content in kinds.items():
         torch.save(content, folder / name)
-    write(folder, {"folder/train_opt.txt": b"x"})
+    write(folder, {"folder/loss_log.txt": b"x"})
 
 
 def keras_weights(folder: Path, _: Path) -> None:

@@ -280,7 +280,7 @@ CASES = [
         Line("size", "pictures are translated at 256x256, a guess, since weights contain no size", "told"),
     ]),
     Case(given.weights, f"{IMPORT} --weights={{i}}/folder", "{o}/imported.json", [
-        Line("other files", "not used: other files and folders (train_opt.txt): 1", "left_out", '(train_opt.txt)": 1'),
+        Line("other files", "not used: other files and folders (loss_log.txt): 1", "left_out", '(loss_log.txt)": 1'),
         Line("other weights", "not used: other .pth files (5_net_G_A.pth): 1", "left_out", '"other .pth files (5_net_G_A.pth)": 1'),
     ]),
     refused(
