@@ -34,7 +34,7 @@ def found(scored) -> dict[str, Finding]:
     reasons = (
         "changed objects: needs a judge",
         "blur of unseen pictures: needs both",
-        "discriminator: the run has no history",
+        "discriminator: the run's history has 0 lines",
     )
     assert len(left_out) == 3 and all(
         f"detector {reason}" in left for reason, left in zip(reasons, left_out, strict=True)
