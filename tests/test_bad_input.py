@@ -267,7 +267,7 @@ def test_settings_of_another_structure(place, capfd, content):
     [
         "[]",
         '{"variants": []}',
-        '{"variants": {"float32": 3}}',
+        '{"variants": {"float16": 3}}',
         '{"domains": [1]}',
         '{"domains": {"x": "y"}}',
         "[" * 100_000,
