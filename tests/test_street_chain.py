@@ -49,6 +49,7 @@ def tables(run_dir, direction: int) -> dict[str, dict]:
     return {table["title"]: table["rows"] for table in metrics["directions"][direction]["tables"]}
 
 
+@pytest.mark.slow  # CI runs it by itself
 def test_gta2city_from_raw_data_to_figures(street, monkeypatch):
     monkeypatch.chdir(street)
     counts = open_source("data/toy_gta5").counts

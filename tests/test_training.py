@@ -369,6 +369,7 @@ print(json.dumps(given))
 """
 
 
+@pytest.mark.slow  # CI runs it by itself
 def test_two_devices_and_a_change_of_their_number(tiles, tmp_path):
     """Two replicas, then one: only the pools of the second are gone. A process of its own, since it
     splits the CPU.
