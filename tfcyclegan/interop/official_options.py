@@ -10,34 +10,15 @@ from typing import Any
 
 from tfcyclegan.config import Size, TrainConfig, default_of, option_type
 from tfcyclegan.config.base import check
+from tfcyclegan.config.official_names import RECIPE
 from tfcyclegan.errors import UserError
 from tfcyclegan.system.progress import log
 
 FILE = "train_opt.txt"
 _LINE = re.compile(r"\s*(\w+): (.*?)\s*(\t?\[default: .*\])?")
 _MOST_BYTES = 2**20
-_RENAMED = {
-    "beta1": "beta_1",
-    "beta2": "beta_2",
-    "fineSize": "crop_size",
-    "init_type": "init",
-    "lambda_A": "lambda_a",
-    "lambda_B": "lambda_b",
-    "lambda_GAN": "lambda_gan",
-    "lambda_L1": "lambda_l1",
-    "lambda_NCE": "lambda_nce",
-    "loadSize": "load_size",
-    "lr": "learning_rate",
-    "lr_decay_iters": "step_epochs",
-    "lr_policy": "schedule",
-    "n_epochs": "epochs",
-    "n_epochs_decay": "decay_epochs",
-    "nce_T": "nce_temperature",
-    "nce_idt": "nce_identity",
-    "nce_includes_all_negatives_from_minibatch": "nce_all_negatives",
-    "niter": "epochs",
-    "niter_decay": "decay_epochs",
-}
+_RENAMED = RECIPE | {"fineSize": "crop_size", "loadSize": "load_size"}
+"""Of newer and older versions of the programs."""
 _SAME = (
     "batch_size",
     "crop_size",
