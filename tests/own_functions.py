@@ -73,6 +73,19 @@ def make(in_channels, out_channels):
     return keras.Model(images, x)
 
 
+def makes_copies(in_channels, out_channels):
+    """One initializer for all layers, as the CycleGAN example of keras.io has it."""
+    drawn = keras.initializers.RandomNormal(0.0, 0.02)
+    images = keras.Input((None, None, in_channels))
+    x = images
+    for _ in range(3):
+        x = keras.layers.Conv2D(
+            in_channels, 3, padding="same", kernel_initializer=drawn, activation="tanh"
+        )(x)
+    x = keras.layers.Conv2D(out_channels, 1, kernel_initializer="zeros", activation="tanh")(x)
+    return keras.Model(images, x)
+
+
 # --- what is refused
 # --------------------------------------------------------------------------------------------------
 

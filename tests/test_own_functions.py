@@ -218,6 +218,15 @@ def test_values_outside_the_range_are_told(capsys):
     assert "makes_linear: returns values outside [-1, 1]" in capsys.readouterr().out
 
 
+def test_layers_that_share_an_initializer_are_told(capsys):
+    make_generator(f"{HERE}:makes_copies")
+    assert "makes_copies: 2 of its kernels start with the numbers of another" in (
+        capsys.readouterr().out
+    )
+    make_generator(MAKE)
+    assert "numbers of another" not in capsys.readouterr().out
+
+
 def test_a_file_runs_no_code_that_was_not_imported(tmp_path, monkeypatch):
     """A `.keras` file from elsewhere names a module, which loading it must not run."""
     network = make_generator(MAKE)

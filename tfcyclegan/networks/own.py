@@ -110,6 +110,19 @@ class OwnGenerator(Generator):
                 f"{told}: returns values outside [-1, 1], which are clipped in pictures; end it "
                 "with tanh"
             )
+        if copies := _kernel_copies(self.network):
+            functions.say_once(
+                f"{told}: {copies} of its kernels start with the numbers of another one; an "
+                "initializer gives the same numbers each time it is used, so make one for each "
+                "layer, inside the function"
+            )
+
+
+def _kernel_copies(network: keras.layers.Layer) -> int:
+    """How many trainable kernels hold the same numbers, not all equal, as one before them."""
+    kernels = [v.numpy() for v in network.trainable_variables if len(v.shape) > 1]
+    drawn = [(k.shape, k.tobytes()) for k in kernels if k.size and (k != k.flat[0]).any()]
+    return len(drawn) - len(set(drawn))
 
 
 def _size_multiple(told: str, network: keras.layers.Layer) -> int:
