@@ -79,7 +79,7 @@ def of_options(config: TrainConfig) -> list[str]:
 
 def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
     """The length of training if a default or a second limit determines it, and whether it is too
-    short to be measured.
+    short to be measured or for a blur that fades.
     """
     length = config.length(epoch_images)
     lines = _of_rates(config, length)
@@ -88,6 +88,12 @@ def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
         lines.append(
             f"no best checkpoint: measurements take place every {every} steps, but there are only "
             f"{length.steps}; --eval_every_steps changes this"
+        )
+    if config.discriminator_blur and length.steps < config.discriminator_blur_steps:
+        lines.append(
+            f"--discriminator_blur={config.discriminator_blur:g}: is still there at the last step, "
+            f"{length.steps}, so translations stay coarse; --discriminator_blur_steps="
+            f"{config.discriminator_blur_steps} says when it is gone"
         )
     return lines
 
