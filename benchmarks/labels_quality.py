@@ -8,7 +8,8 @@ As benchmarks.methods_quality, with the same DIR; `make data/toy_street` prepare
 is photo -> labels on the 100 test frames of the synthetic street, "class IoU".
 
 Two questions, each with its own minutes; --minutes is a factor of these:
-    8 minutes, 3 seeds      label maps in colours beside classes; seed 0 by all --label_samples
+    8 minutes, 3 seeds      label maps in colours beside classes; on seed 0 by all --label_samples and
+                            other weights of the cycles, too
     5 minutes, 5 to 50 %    semi-supervised (Mondal et al. 2019, as configs/semi_supervised.cfg)
                             beside supervised on the same labels alone and on all; 3 seeds at 10 %
                             and one elsewhere
@@ -21,6 +22,8 @@ from benchmarks.methods_quality import Cell, main
 SHARES = (5, 10, 20, 50)
 _SAMPLES = ("straight_through", "gumbel", "softmax")
 _ONEHOT = {"labels_b": "onehot"}
+_LAMBDA_B = 1
+"""Of a cycle's cross-entropy, which is several times the L1 of colours."""
 _SEMI_SUPERVISED = {
     **_ONEHOT,
     "lambda_paired": 1,
@@ -50,11 +53,14 @@ def plan() -> list[Cell]:
     for seed in range(3):
         cells.append(_cell("colours", seed, {}, "cyclegan", 8))
         for samples in _SAMPLES if seed == 0 else _SAMPLES[:1]:
-            flags = {**_ONEHOT, "label_samples": samples}
+            flags = {**_ONEHOT, "lambda_b": _LAMBDA_B, "label_samples": samples}
             cells.append(_cell(f"onehot {samples}", seed, flags, "onehot", 8))
         cells += _labelled(10, seed)
     for percent in [share for share in SHARES if share != 10]:
         cells += _labelled(percent, 0)
+    for lambdas in ({"lambda_a": 10, "lambda_b": 10}, {"lambda_a": 0.5, "lambda_b": 0.1}):
+        name = "onehot {lambda_a} {lambda_b}".format_map(lambdas)
+        cells.append(_cell(name, 0, _ONEHOT | lambdas, "onehot", 8))
     everything = _labelled(100, 0)[1]
     # B's label maps have no partners: using all of them needs no further labelled frame
     unpaired = _SEMI_SUPERVISED | {"labelled": 0.1, "unpaired_labels": "all"}
