@@ -8,7 +8,7 @@ As benchmarks.methods_quality, with the same DIR; `make data/toy_street` prepare
 is photo -> labels on the 100 test frames of the synthetic street, "class IoU".
 
 Two questions, each with its own minutes; --minutes is a factor of these:
-    8 minutes, 3 seeds      label maps in colours beside classes; on seed 0 by all --label_samples and
+    8 minutes, 3 seeds      label maps in colours beside classes; seed 0 by all --label_samples and
                             other weights of the cycles, too
     5 minutes, 5 to 50 %    semi-supervised (Mondal et al. 2019, as configs/semi_supervised.cfg)
                             beside supervised on the same labels alone and on all; 3 seeds at 10 %

@@ -188,6 +188,13 @@ def test_a_blur_that_outlasts_the_training_is_told():
     assert lines[0].startswith("--discriminator_blur=1: is still there at the last step, 20,")
 
 
+def test_the_default_weight_of_a_cycle_of_classes_is_told():
+    classes = {"labels_b": "onehot", "lambda_identity": 0}
+    (told,) = assumptions.of_options(config(Path("d"), Path("r"), **classes))
+    assert told.startswith("--lambda_b=10 (the default) weights a cross-entropy")
+    assert assumptions.of_options(config(Path("d"), Path("r"), **classes, lambda_b=1.0)) == []
+
+
 def run_of(directory: Path, fingerprint: str = "x", **changes) -> Run:
     return Run(directory, config(Path("data"), directory, **changes), "float32", fingerprint)
 

@@ -74,6 +74,14 @@ def of_options(config: TrainConfig) -> list[str]:
         default = default_of(TrainConfig.__dataclass_fields__[name], config.method)
         if value and value != default and not holds(config):
             lines.append(f"--{name}={value}: has no effect; needs {needed}")
+    for domain in config.onehot:
+        name = f"lambda_{domain}"
+        value = getattr(config, name)
+        if value == default_of(TrainConfig.__dataclass_fields__[name], config.method):
+            lines.append(
+                f"--{name}={value:g} (the default) weights a cross-entropy, several times an L1: "
+                f"labels follow the pictures better with --{name}=1 (docs/labels_as_classes.md)"
+            )
     return lines
 
 
