@@ -17,7 +17,7 @@ Two questions, each with its own minutes; --minutes is a factor of these:
 
 from typing import Any
 
-from benchmarks.methods_quality import Cell, main
+from benchmarks.methods_quality import STEP_SECONDS, Cell, main
 
 SHARES = (5, 10, 20, 50)
 _SAMPLES = ("straight_through", "gumbel", "softmax")
@@ -61,6 +61,10 @@ def plan() -> list[Cell]:
     for lambdas in ({"lambda_a": 10, "lambda_b": 10}, {"lambda_a": 0.5, "lambda_b": 0.1}):
         name = "onehot {lambda_a} {lambda_b}".format_map(lambdas)
         cells.append(_cell(name, 0, _ONEHOT | lambdas, "onehot", 8))
+    # as many steps as the semi-supervised run makes in its minutes, each of which costs more
+    few = STEP_SECONDS["64x128"]["supervised"] / STEP_SECONDS["64x128"]["semi-supervised"]
+    same_steps = {**_SUPERVISED, "labelled": 0.1}
+    cells.append(_cell("supervised 10%, as many steps", 0, same_steps, "supervised", 5 * few))
     everything = _labelled(100, 0)[1]
     # B's label maps have no partners: using all of them needs no further labelled frame
     unpaired = _SEMI_SUPERVISED | {"labelled": 0.1, "unpaired_labels": "all"}
