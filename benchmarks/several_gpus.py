@@ -44,7 +44,7 @@ from tfcyclegan.config import Options, Size, TrainConfig, option
 from tfcyclegan.config.base import option_of
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files, tensorflow_setup
-from tfcyclegan.system.progress import log, track
+from tfcyclegan.system.progress import log, quantity, track
 
 SUMMARY = "train with 1, 2, 4 ... replicas on this machine, and compare them"
 EXAMPLES = """
@@ -164,7 +164,9 @@ def difference(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -
         one: "losses" [N], and the gradients of kernels under other names.
         other: the same of another number of replicas.
     """
-    losses = np.abs(other["losses"] - one["losses"]) / np.abs(one["losses"])
+    # losses that these options leave out are 0 in both
+    least = np.finfo(np.float32).tiny
+    losses = np.abs(other["losses"] - one["losses"]) / np.maximum(np.abs(one["losses"]), least)
     gradients = [
         np.linalg.norm(other[name] - one[name]) / np.linalg.norm(one[name])
         for name in one
@@ -204,12 +206,13 @@ def markdown(rows: Sequence[Mapping[str, Any]], config: Config, results: Mapping
         "losses, gradients differ",
     )
     lines = [
-        f"# {config.size.height}x{config.size.width}, {config.blocks} blocks, {config.filters} "
-        f"filters, {config.batch} of each domain a replica, {first['precision']}",
+        f"# {config.size.height}x{config.size.width}, {quantity(config.blocks, 'block')}, "
+        f"{quantity(config.filters, 'filter')}, {quantity(config.batch, 'picture')} of each domain "
+        f"a replica, {first['precision']}",
         "",
         f"{', '.join(devices) or 'logical devices of the CPU'}; {about['cpu']}; "
         f"TensorFlow {about['versions']['tensorflow']}; {about['date']}. Pictures: "
-        f"{config.data_dir or 'noise'}. Medians of {config.steps} steps. "
+        f"{config.data_dir or 'noise'}. Medians of {quantity(config.steps, 'step')}. "
         f"{first['exchanged_bytes'] / 1e6:.0f} MB of gradients.",
         "",
         f"| {' | '.join(columns)} |",

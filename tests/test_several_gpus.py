@@ -33,7 +33,11 @@ FOUR = {
     "devices": ["H200"] * 4,
     "device_peak_bytes": [7, 8, 8, 7],
 }
-STEP = {"losses": np.array([2.0, 4.0]), "0": np.array([[3.0, 4.0]]), "1": np.array([[0.0, 1.0]])}
+STEP = {
+    "losses": np.array([2.0, 4.0, 0.0]),  # the last one is of an objective that is left out
+    "0": np.array([[3.0, 4.0]]),
+    "1": np.array([[0.0, 1.0]]),
+}
 
 
 def test_a_row_of_four_replicas():
@@ -60,7 +64,7 @@ def test_one_replica_and_logical_devices_have_no_hidden_exchange():
 
 
 def test_steps_differ_by_their_worst_loss_and_kernel():
-    other = {"losses": np.array([2.0, 5.0]), "0": np.array([[3.0, 4.5]]), "1": STEP["1"]}
+    other = {"losses": np.array([2.0, 5.0, 0.0]), "0": np.array([[3.0, 4.5]]), "1": STEP["1"]}
     assert difference(STEP, STEP) == {"losses": 0.0, "gradients": 0.0}
     assert difference(STEP, other) == {"losses": 0.25, "gradients": 0.1}
 
