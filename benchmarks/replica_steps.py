@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import os
 import sys
 import time
@@ -60,7 +61,7 @@ class Job:
 
 
 def noise(split: str) -> np.ndarray | None:
-    """Training pictures of two domains, uint8 [N, 256, 256, 3]; nothing for other splits."""
+    """Training pictures of two domains, uint8 [16, 256, 256, 3]; nothing for other splits."""
     if split not in ("trainA", "trainB"):
         return None
     random = np.random.default_rng(split == "trainB")
@@ -99,7 +100,7 @@ def measure(job: Job) -> dict[str, Any]:
     model = _model(config, precision, strategy, batches.gaps)
     seconds, waited = _train(job, model, strategy, batches)
     gpus = [] if job.logical else tf.config.list_physical_devices("GPU")[: job.replicas]
-    return {
+    return {  # in this order, so that the peaks are those of training alone
         "seconds": seconds,
         "waited_seconds": waited,
         "device_peak_bytes": [
@@ -108,7 +109,7 @@ def measure(job: Job) -> dict[str, Any]:
         ],
         "peak_bytes": memory("VmHWM"),
         "exchange_seconds": _exchange(model, strategy) if job.replicas > 1 else None,
-        "exchanged_bytes": sum(each.shape.num_elements() * 4 for each in _variables(model)),
+        "exchanged_bytes": 4 * sum(math.prod(each.shape) for each in _variables(model)),
         "same_weights": _same_weights(model, strategy),
         "devices": [
             tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus
