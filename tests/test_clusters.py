@@ -2,7 +2,7 @@
 Dask, and Spark. A worker is killed in the middle; nothing is lost, and nothing made twice.
 
 Needs the extra `demo`, for its pictures, besides `beam` with Dask's `distributed`, or `spark` with
-Java. Spark's took 22 minutes beside other jobs on two cores, 2.3 of them its own processor time.
+Java. Spark's took 22 minutes on two cores that other jobs kept busy.
 """
 
 import contextlib
