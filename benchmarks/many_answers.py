@@ -14,7 +14,8 @@ a picture that is like none of them reaches none. The error is that from the fra
 was drawn as; of several answers, of the best.
 
 Controls: CycleGAN's answers to inputs with noise, and as many random training frames of B. All that
-is done is kept in DIR: the same command continues. Results: printed, and in DIR/results.json.
+is done is kept in DIR: the same command continues. Results: printed, in DIR/results.json, and as
+DIR/answers.png, on whose rows a label map, its frame and its answers stand side by side.
 """
 
 import argparse
@@ -47,6 +48,9 @@ LOOKS = tuple(itertools.product(LIGHTS, PAVINGS))
 METHODS = ("augmented", "cyclegan")
 NOISE = 13
 """Deviation of the control's noise on inputs, levels of 255."""
+
+_SHOWN = 4
+"""Number of test scenes in answers.png."""
 
 # As configs/toy_city2labels.cfg. Discriminators without norm see how bright a picture is, which
 # instance norm hides from them.
@@ -269,6 +273,7 @@ def main() -> None:
         name: [_read(frames[index]) for index in draws.choice(len(frames), given.samples)]
         for name in names
     }
+    _show(place, names[:_SHOWN], rows["augmented"])
     found = {row: scores(street, numbers, answers) for row, answers in rows.items()}
     ratio = found["augmented"]["best error"] / found["cyclegan"]["best error"]
     files.write_json(
@@ -286,6 +291,14 @@ def main() -> None:
     print(f"looks: of {len(LOOKS)}, lights: of {len(LIGHTS)}; errors and apart: Lab")
     print(f"CPU seconds of training in this call: {cpu_seconds}")
     print(f"best of {given.samples} over CycleGAN's single answer: {ratio:.2f} (goal 0.8)")
+
+
+def _show(place: Path, names: Sequence[str], answers: Answers) -> None:
+    truths = [
+        [_read(place / "pictures" / f"test{d}" / f"{name}.png") for d in "AB"] for name in names
+    ]
+    shown = [[*of_scene, *answers[name]] for of_scene, name in zip(truths, names, strict=True)]
+    _save(place / "answers.png", np.concatenate([np.concatenate(row, axis=1) for row in shown]))
 
 
 def _several(folder: Path, names: Sequence[str], count: int) -> Answers:

@@ -20,6 +20,7 @@ import io
 import json
 import os
 import queue
+import shutil
 import statistics
 import subprocess
 import sys
@@ -36,17 +37,37 @@ from tfcyclegan.measures.evaluation_set import FLOOR, FORMER_OWN, OWN
 
 METHODS = ("cyclegan", "cut", "fastcut")
 STEP_SECONDS = {
-    "64x64": {"cyclegan": 0.141, "cut": 0.135, "fastcut": 0.086},
+    "64x64": {
+        "cyclegan": 0.141,
+        "cut": 0.135,
+        "fastcut": 0.086,
+        # of benchmarks.distill_quality, measured in turns with cyclegan and scaled by it
+        "teacher": 0.539,
+        "distilled 24": 0.074,
+        "nothing 24": 0.209,
+        "distilled 16": 0.064,
+        "nothing 16": 0.145,
+        "distilled 8": 0.058,
+        "nothing 8": 0.102,
+    },
     "64x128": {
         "cyclegan": 0.181,
         "cut": 0.201,
         "fastcut": 0.133,
         "some pairs": 0.236,
         "pix2pix": 0.057,
-        # of benchmarks.labels_quality, measured in turns with cyclegan and scaled by it
+        # of benchmarks.labels_quality, likewise
         "onehot": 0.204,
         "semi-supervised": 0.269,
         "supervised": 0.071,
+        # of benchmarks.distill_quality, likewise
+        "teacher": 0.724,
+        "distilled 24": 0.097,
+        "nothing 24": 0.268,
+        "distilled 16": 0.080,
+        "nothing 16": 0.180,
+        "distilled 8": 0.071,
+        "nothing 8": 0.122,
     },
 }
 """CPU seconds of a step by the size of its pictures, as `--measure` tells them."""
@@ -71,6 +92,7 @@ _OF_METHOD: dict[str, dict[str, Any]] = {
         "upsampling": "resize",
         "pairs": "names",
     },
+    "distill": {"upsampling": "resize"},
 }
 _DATA = {
     "satellite2map": {
@@ -107,7 +129,8 @@ class Cell:
         method: its --method.
         flags: its flags for train, in addition to those common to all runs.
         pictures: number of training pictures per domain; 0 for all.
-        kind: its key in `STEP_SECONDS`.
+        kind: its key in `STEP_SECONDS`; by default its method.
+        times: its minutes as a multiple of --minutes.
     """
 
     data: str
@@ -117,6 +140,7 @@ class Cell:
     flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     pictures: int = 0
     kind: str = ""
+    times: float = 1.0
 
     @property
     def place(self) -> str:
@@ -128,9 +152,9 @@ class Cell:
         return "64x64" if self.data == "satellite2map" else "64x128"
 
     def steps(self, minutes: float) -> int:
-        """Number of steps that fit in `minutes` of one core, rounded to a multiple of five."""
+        """Number of steps that fit in its minutes of one core, rounded to a multiple of five."""
         seconds = STEP_SECONDS[self.size][self.kind or self.method]
-        return round(60 * minutes / seconds / 5) * 5
+        return round(60 * self.times * minutes / seconds / 5) * 5
 
     def options(self) -> dict[str, Any]:
         """Flags for train, without its length."""
@@ -203,6 +227,7 @@ def run(cell: Cell, directory: Path, minutes: float, launcher: Sequence[str]) ->
     place.parent.mkdir(parents=True, exist_ok=True)
     steps = cell.steps(minutes)
     every = max(1, steps // 5)
+    last = f"step-{steps}.index"
     length = {
         "max_steps": steps,
         "eval_every_steps": every,
@@ -227,6 +252,9 @@ def run(cell: Cell, directory: Path, minutes: float, launcher: Sequence[str]) ->
     for command, flags in commands:
         output = flags.get("output")
         if output and (output / "metrics.json").exists():
+            continue
+        if flags.get("checkpoint") == "best" and (place / "checkpoints" / "best" / last).exists():
+            shutil.copytree(place / "evaluation_latest", output)  # of the same checkpoint
             continue
         words = [f"--{name}={value}" for name, value in flags.items()]
         with open(f"{place}.log", "a") as log:
@@ -382,6 +410,7 @@ def _step(cell: Cell) -> Callable[[], Any]:
     from tfcyclegan.config import TrainConfig
     from tfcyclegan.data.labels import CITYSCAPES
     from tfcyclegan.methods.factory import build_model
+    from tfcyclegan.training.starting_weights import load_teachers
     from tfcyclegan.training.strategy import make_strategy
     from tfcyclegan.training.trainer import make_optimizer, step_function
 
@@ -390,7 +419,8 @@ def _step(cell: Cell) -> Callable[[], Any]:
     strategy = make_strategy(1)
     with strategy.scope():
         tables = dict.fromkeys(config.onehot, CITYSCAPES)
-        model = build_model(config, "float32", classes=tables)
+        teachers = load_teachers(config, "float32")
+        model = build_model(config, "float32", teachers=teachers, classes=tables)
         optimizers = [
             make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)
         ]
@@ -418,11 +448,16 @@ def main(cells: Sequence[Cell], description: str | None, minutes: float) -> None
     parser.add_argument(
         "--minutes", type=float, default=minutes, help="minutes of a core for each training"
     )
+    parser.add_argument(
+        "--only", default="", help="the runs whose DATA/NAME-SEED begins so; default: all"
+    )
     parser.add_argument("--until", default="", help="HH:MM after which no further run starts")
     parser.add_argument("--tables", action="store_true", help="print what is finished")
     parser.add_argument("--measure", action="store_true", help="print the CPU seconds of each step")
     given = parser.parse_args()
+    cells = [cell for cell in cells if cell.place.startswith(given.only)]
     if given.measure:
+        os.chdir(given.directory)
         print(json.dumps(step_seconds(cells), indent=1))
         return
     if given.tables:

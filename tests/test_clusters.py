@@ -1,5 +1,8 @@
 """Preparation, translation and evaluation on two clusters of two workers on this machine: Beam on
 Dask, and Spark. A worker is killed in the middle; nothing is lost, and nothing made twice.
+
+Needs the extra `demo`, for its pictures, besides `beam` with Dask's `distributed`, or `spark` with
+Java. Spark's took 22 minutes on two cores that other jobs kept busy.
 """
 
 import contextlib

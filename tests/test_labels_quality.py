@@ -19,4 +19,6 @@ def test_every_run_of_the_plan_is_one_that_train_takes():
     names = Counter(cell.name for cell in cells)
     for kind in ("semi-supervised", "supervised"):
         assert [names[f"{kind} {percent}%"] for percent in labels_quality.SHARES] == [1, 3, 1, 1]
-    assert names["supervised 100%"] == 1 and names["colours"] == names["onehot gumbel"] == 3
+    assert (
+        names["supervised 100%"] == 1 and names["colours"] == names["onehot straight_through"] == 3
+    )

@@ -40,6 +40,17 @@ def test_interval_of_ratio():
     assert math.isnan(tables.interval_of_ratio(over[:1], under, seed=0).low)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_ratio_to_pictures_of_which_most_are_0_has_no_bounds():
+    """As label maps are that noise does not move: a resample without the others divides by 0."""
+    under = np.zeros(100)
+    under[:3] = 0.5
+    interval = tables.interval_of_ratio(np.full(100, 0.03), under, seed=0)
+    assert interval.value == pytest.approx(2.0) and math.isnan(interval.low)
+    under[:60] = 0.5
+    assert tables.interval_of_ratio(np.full(100, 0.03), under, seed=0).high < 0.2
+
+
 def test_interval_of_halves_by_hand():
     """The halves' quantiles about their mean of 20, moved onto the value; a distance is never below
     0.

@@ -179,6 +179,22 @@ def test_lengths_that_a_default_decides(lengths, line):
     ]
 
 
+def test_a_blur_that_outlasts_the_training_is_told():
+    falling = {"max_steps": None, "epochs": 1, "decay_epochs": 1, "eval_every_steps": 20}
+    for steps, told in ((20, 0), (21, 1)):
+        blurred = {"discriminator_blur": 1.0, "discriminator_blur_steps": steps}
+        lines = assumptions.of_length(config(Path("d"), Path("r"), **falling, **blurred), 10)
+        assert len(lines) == told
+    assert lines[0].startswith("--discriminator_blur=1: is still there at the last step, 20,")
+
+
+def test_the_default_weight_of_a_cycle_of_classes_is_told():
+    classes = {"labels_b": "onehot", "lambda_identity": 0}
+    (told,) = assumptions.of_options(config(Path("d"), Path("r"), **classes))
+    assert told.startswith("--lambda_b=10 (the default) weights a cross-entropy")
+    assert assumptions.of_options(config(Path("d"), Path("r"), **classes, lambda_b=1.0)) == []
+
+
 def run_of(directory: Path, fingerprint: str = "x", **changes) -> Run:
     return Run(directory, config(Path("data"), directory, **changes), "float32", fingerprint)
 

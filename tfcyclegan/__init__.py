@@ -7,7 +7,7 @@ The names in `__all__` are the public API. Each is loaded when it is first used,
 import importlib
 from typing import Any
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.2.0"
 
 _NAMES = {
     "api": (

@@ -19,6 +19,8 @@ from scipy import stats
 CONTROLS_TO_BEAT = ("identity", "colour matching", "histogram matching")
 """A translation is worth its training if it beats each of these in every deciding column."""
 _RESAMPLES = 2000
+_SURELY_DRAWN = 20
+"""Number of pictures of which each resample holds at least one, but for 2 of a thousand million."""
 
 
 class Assumed(str):
@@ -80,9 +82,13 @@ def interval_of_mean(values: np.ndarray, *, seed: int = 0) -> Interval:
 def interval_of_ratio(over: np.ndarray, under: np.ndarray, *, seed: int = 0) -> Interval:
     """Ratio of the means of two scores per picture, [N] and [M], which are resampled independently;
     its n is N.
+
+    It has no bounds if so few of the scores below the line differ from 0 that a resample may hold
+    none of them.
     """
     value = float(over.mean() / under.mean())
-    if min(len(over), len(under)) < 2:
+    divisible = np.count_nonzero(under) >= min(len(under), _SURELY_DRAWN)
+    if min(len(over), len(under)) < 2 or not divisible:
         return Interval(value, pictures=len(over))
     bounds = _bootstrap(
         (over, under),

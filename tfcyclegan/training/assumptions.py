@@ -74,12 +74,20 @@ def of_options(config: TrainConfig) -> list[str]:
         default = default_of(TrainConfig.__dataclass_fields__[name], config.method)
         if value and value != default and not holds(config):
             lines.append(f"--{name}={value}: has no effect; needs {needed}")
+    for domain in config.onehot:
+        name = f"lambda_{domain}"
+        value = getattr(config, name)
+        if value == default_of(TrainConfig.__dataclass_fields__[name], config.method):
+            lines.append(
+                f"--{name}={value:g} (the default) weights a cross-entropy, several times an L1: "
+                f"labels follow the pictures better with --{name}=1 (docs/labels_as_classes.md)"
+            )
     return lines
 
 
 def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
     """The length of training if a default or a second limit determines it, and whether it is too
-    short to be measured.
+    short to be measured or for a blur that fades.
     """
     length = config.length(epoch_images)
     lines = _of_rates(config, length)
@@ -88,6 +96,12 @@ def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
         lines.append(
             f"no best checkpoint: measurements take place every {every} steps, but there are only "
             f"{length.steps}; --eval_every_steps changes this"
+        )
+    if config.discriminator_blur and length.steps < config.discriminator_blur_steps:
+        lines.append(
+            f"--discriminator_blur={config.discriminator_blur:g}: is still there at the last step, "
+            f"{length.steps}, so translations stay coarse; --discriminator_blur_steps="
+            f"{config.discriminator_blur_steps} says when it is gone"
         )
     return lines
 
