@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # A convolution of 3x3 with stride 2 and auto_pad=SAME_UPPER, which is TensorFlow's and Keras' padding="same" in ONNX, run by OpenCV's dnn.
 # Guess: as ONNX Runtime to rounding errors, or refused when the file is read.
-# Seen (OpenCV 5.0.0, ONNX Runtime 1.31.1): at even sizes the result is another by its own size, without a word, in the old engine and in the new
-# one; it is that of SAME_LOWER to the bit. Of 4x4 with stride 1 it is SAME_LOWER that comes out as SAME_UPPER. AveragePool too. At odd sizes,
-# or with the padding written out, it is right.
+# Seen (OpenCV 5.0.0, ONNX Runtime 1.31.1): at even sizes the result is off by its own size, without a word, in the old engine and the
+# new one; it is that of SAME_LOWER, to rounding errors. Of 4x4 with stride 1 it is SAME_LOWER that comes out as SAME_UPPER. AveragePool
+# too. At odd sizes, or with the padding written out, it is right.
 # Why: whatever the mode, the stride and the size, (kernel - 1) / 2 zeros go before the first pixel. By ONNX's definition the zeros before
 # and after are to be counted from the size: 3x3 by 2 over 8 pixels has none before and one after.
-# Who meets it: encoders of free size from TensorFlow, whose every downsampling is this one: each moves the picture by a pixel, and what comes
-# out looks like a translation by a badly trained network. Converters write the padding out where the size is fixed.
+# Who meets it: encoders of free size from TensorFlow, whose every downsampling is this one: each moves the picture by a pixel, and what
+# comes out looks like a translation by a badly trained network. Where the size is fixed, tf2onnx writes the padding out.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -28,13 +28,12 @@ ENGINES = {"classic": cv2.dnn.ENGINE_CLASSIC, "new": cv2.dnn.ENGINE_NEW}
 
 def model(size: int, kernel: int, stride: int, pool: bool = False, **padding: object) -> bytes:
     weights = np.random.default_rng(1).normal(size=(4, 4, kernel, kernel)).astype("float32")
-    shape = [] if not pool else [kernel, kernel]
     node = helper.make_node(
         "AveragePool" if pool else "Conv",
         ["x"] if pool else ["x", "w"],
         ["y"],
         strides=[stride, stride],
-        **({"kernel_shape": shape} if pool else {}),
+        **({"kernel_shape": [kernel, kernel]} if pool else {}),
         **padding,
     )
     graph = helper.make_graph(
