@@ -70,6 +70,10 @@ def plan() -> list[Cell]:
     few = STEP_SECONDS["64x128"]["supervised"] / STEP_SECONDS["64x128"]["semi-supervised"]
     same_steps = {**_SUPERVISED, "labelled": 0.1}
     cells.append(_cell("supervised 10%, as many steps", 0, same_steps, "supervised", 5 * few))
+    # as many steps as the supervised run makes in its minutes
+    long = {**_SEMI_SUPERVISED, "labelled": 0.1}
+    name = "semi-supervised 10%, as many steps"
+    cells.append(_cell(name, 1, long, "semi-supervised", 5 / few))
     everything = _labelled(100, 0)[1]
     # B's label maps have no partners: using all of them needs no further labelled frame
     unpaired = _SEMI_SUPERVISED | {"labelled": 0.1, "unpaired_labels": "all"}
