@@ -4,9 +4,9 @@
     python -m benchmarks.browser --models=paper.tflite,student.tflite --rounds=5
 
 Each file gets a page of its own, WebAssembly with two threads. In each round every page translates
-one picture of noise, in turns, so that other load on the machine affects
-all alike; ratios to the first file are taken within a round. The page's own time is told: the
-model, without reading and drawing the picture.
+one picture of noise, in turns, so that other load on the machine affects all alike; ratios to the
+first file are taken within a round. The page's own time is told: the model, without reading and
+drawing the picture.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def served(model: Path, browser: Browser) -> Iterator[Page]:
         closing.callback(page.close)
         page.set_default_timeout(_FIRST_MS)
         page.goto(f"http://127.0.0.1:{server.server_port}/?backends=threads")
-        page.wait_for_selector("#facts:not(:empty)")
+        page.wait_for_selector("#choose:not([disabled])")  # the model is there
         yield page
 
 
