@@ -13,16 +13,14 @@ import argparse
 import contextlib
 import statistics
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser import CHROMIUM, SWITCHES, give, noise, png
+from tests.browser import CHROMIUM, SWITCHES, give, noise, png, serving_site
 from tfcyclegan import cli
-from tfcyclegan.demo.web_server import open_server
 from tfcyclegan.system.progress import track
 
 _FIRST_MS = 300_000
@@ -36,13 +34,11 @@ def served(model: Path, browser: Browser) -> Iterator[Page]:
         site = Path(place) / "site"
         if code := cli.main(["demo", f"--model={model}", f"--export={site}"]):
             raise SystemExit(code)
-        server = closing.enter_context(open_server(site, 0))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        closing.callback(server.shutdown)
+        address = closing.enter_context(serving_site(site))
         page = browser.new_page()
         closing.callback(page.close)
         page.set_default_timeout(_FIRST_MS)
-        page.goto(f"http://127.0.0.1:{server.server_port}/?backends=threads")
+        page.goto(f"{address}?backends=threads")
         page.wait_for_selector("#choose:not([disabled])")  # the model is there
         yield page
 
@@ -60,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--models", required=True, help="TFLite files, with commas between")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args(arguments)
+    if CHROMIUM is None:
+        parser.error("Chromium is not installed; on Debian: apt-get install chromium")
     models = [Path(word) for word in given.models.split(",")]
     times: list[list[float]] = []
     with sync_playwright() as driver, contextlib.ExitStack() as closing:

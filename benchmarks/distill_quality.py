@@ -12,7 +12,7 @@ game-like -> photo-like frames:
     nothing N      CycleGAN with two such generators, for as many minutes, without a teacher; once
                    for those of its teacher as well
 The size in the middle has 3 seeds on satellite -> map, everything else one. The first command
-trains the teachers, which `distill` and --measure need.
+trains the teacher that `distill` and --measure need; toy_gta2city has another.
 """
 
 from typing import Any

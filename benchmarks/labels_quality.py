@@ -32,7 +32,6 @@ _SEMI_SUPERVISED = {
     "lambda_b": 0.1,
     "unpaired_labels": "labelled",
 }
-_AUTHORS_GAN = {"lambda_gan": 1}
 _SUPERVISED = {**_ONEHOT, "lambda_paired": 1, "lambda_gan": 0, "lambda_a": 0, "lambda_b": 0}
 
 
@@ -58,7 +57,7 @@ def plan() -> list[Cell]:
             flags = {**_ONEHOT, "lambda_b": _LAMBDA_B, "label_samples": samples}
             cells.append(_cell(f"onehot {samples}", seed, flags, "onehot", 8))
         cells += _labelled(10, seed)
-        authors = _SEMI_SUPERVISED | _AUTHORS_GAN | {"labelled": 0.1}
+        authors = _SEMI_SUPERVISED | {"lambda_gan": 1, "labelled": 0.1}
         name = "semi-supervised 10%, lambda_gan 1"
         cells.append(_cell(name, seed, authors, "semi-supervised", 5))
     for percent in [share for share in SHARES if share != 10]:

@@ -33,6 +33,8 @@ from typing import Any
 
 import numpy as np
 
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.flags import parse
 from tfcyclegan.measures.evaluation_set import FLOOR, FORMER_OWN, OWN
 
 METHODS = ("cyclegan", "cut", "fastcut")
@@ -165,6 +167,11 @@ class Cell:
         if self.pictures:
             data["data_dir"] = f"benchmarks.methods_quality:few_{self.pictures}"
         return {"method": self.method, "seed": self.seed, **data, **_COMMON, **own, **self.flags}
+
+    def config(self, steps: int) -> TrainConfig:
+        """What train makes of these flags, for a length of `steps`."""
+        words = [f"--{name}={value}" for name, value in self.options().items()]
+        return parse(TrainConfig, [*words, "--run_dir=none", f"--max_steps={steps}"])
 
 
 def plan() -> list[Cell]:
@@ -406,16 +413,13 @@ def _step(cell: Cell) -> Callable[[], Any]:
     tensorflow_setup.import_tensorflow()
     import tensorflow as tf
 
-    from tfcyclegan import flags
-    from tfcyclegan.config import TrainConfig
     from tfcyclegan.data.labels import CITYSCAPES
     from tfcyclegan.methods.factory import build_model
     from tfcyclegan.training.starting_weights import load_teachers
     from tfcyclegan.training.strategy import make_strategy
     from tfcyclegan.training.trainer import make_optimizer, step_function
 
-    words = [f"--{name}={value}" for name, value in cell.options().items()]
-    config = flags.parse(TrainConfig, [*words, "--run_dir=none", "--max_steps=1000"])
+    config = cell.config(1000)
     strategy = make_strategy(1)
     with strategy.scope():
         tables = dict.fromkeys(config.onehot, CITYSCAPES)
@@ -457,7 +461,8 @@ def main(cells: Sequence[Cell], description: str | None, minutes: float) -> None
     given = parser.parse_args()
     cells = [cell for cell in cells if cell.place.startswith(given.only)]
     if given.measure:
-        os.chdir(given.directory)
+        given.directory.mkdir(parents=True, exist_ok=True)
+        os.chdir(given.directory)  # where teachers lie
         print(json.dumps(step_seconds(cells), indent=1))
         return
     if given.tables:

@@ -3,14 +3,18 @@ demo's page, for the tests marked `browser`.
 """
 
 import base64
+import contextlib
 import io
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tfcyclegan.data import images
+from tfcyclegan.demo.web_server import open_server
 from tfcyclegan.exporting import tflite
 from tfcyclegan.system.downloads import cached, from_npm, npm_members
 
@@ -41,6 +45,15 @@ AXE = from_npm(
     "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745",
     told="rules",
 )
+
+
+@contextlib.contextmanager
+def serving_site(site: Path) -> Iterator[str]:
+    """The address of the demo's folder, as `tfcyclegan demo` serves it."""
+    with open_server(site, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
 
 
 def barriers(page) -> list[str]:

@@ -2,17 +2,14 @@
 answer that LiteRT computes in Python for the same latent.
 """
 
-import threading
-
 import numpy as np
 import pytest
 
-from tests.browser import canvas, give, upload
+from tests.browser import canvas, give, serving_site, upload
 from tests.test_augmented import generator
 from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
-from tfcyclegan.demo.web_server import open_server
 from tfcyclegan.exporting import tflite, tflite_latents
 from tfcyclegan.translation.answers import drawn
 
@@ -31,10 +28,9 @@ def test_the_slider_chooses_among_the_answers(chromium, tmp_path):
     program, latents = tflite.Program(content), drawn(2, 0, made.latent_size)
     mixture = np.sqrt(0.5) * (latents[0] + latents[1])
     shown = {0: np.zeros_like(mixture), 1: latents[0], 1.5: mixture, 2: latents[1]}
-    with open_server(site, 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving_site(site) as address:
         page = chromium.new_page()
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.goto(address)
         page.wait_for_selector("#message:has-text('Choose a picture')")
         assert page.is_visible("#answer") and page.get_attribute("#answer", "max") == "8"
         give(page, upload("picture.png", "image/png", images.encode_png(pixels)))
@@ -58,4 +54,3 @@ def test_the_slider_chooses_among_the_answers(chromium, tmp_path):
             outputs.append(canvas(page, "output").astype(int))
             assert np.abs(outputs[-1] - wanted).max() <= 2
         assert min(np.abs(one - outputs[0]).max() for one in outputs[1:]) > 8, "they differ"
-        server.shutdown()

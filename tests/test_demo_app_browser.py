@@ -4,7 +4,6 @@ intervals, keyboard and screen reader.
 
 import json
 import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +19,18 @@ from tests.browser import (
     give,
     noise,
     png,
+    serving_site,
     upload,
 )
 from tests.test_demo_browser import address, models, open_page, site  # noqa: F401 - fixtures
-from tfcyclegan.demo.web_server import open_server
 
 pytestmark = pytest.mark.browser
 
 
 def test_it_works_without_a_network_once_it_was_seen(open_page, site, models):  # noqa: F811
-    with open_server(site, 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page = open_page(f"http://127.0.0.1:{server.server_port}/", service_workers="allow")
+    with serving_site(site) as served:
+        page = open_page(served, service_workers="allow")
         page.wait_for_selector("#offline:has-text('Works offline')")
-        server.shutdown()
     page.reload()
     page.wait_for_selector("#facts:not(:empty)")
     assert page.evaluate("crossOriginIsolated"), "headers are kept, too"
@@ -58,10 +55,9 @@ def test_it_can_be_installed(open_page, site):  # noqa: F811
 
 
 def test_a_new_export_replaces_what_was_kept(open_page, site, models, tmp_path):  # noqa: F811
-    with open_server(tmp_path / "site", 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving_site(tmp_path / "site") as served:
         shutil.copytree(site, tmp_path / "site")
-        page = open_page(f"http://127.0.0.1:{server.server_port}/", service_workers="allow")
+        page = open_page(served, service_workers="allow")
         page.wait_for_selector("#offline:has-text('Works offline')")
         described = json.loads((tmp_path / "site" / "demo.json").read_text())
         described["models"] = described["models"][1:]
@@ -71,7 +67,6 @@ def test_a_new_export_replaces_what_was_kept(open_page, site, models, tmp_path):
         kept = page.evaluate(
             "caches.open('tfcyclegan-demo').then((c) => c.keys()).then((k) => k.map((r) => r.url))"
         )
-        server.shutdown()
     assert [url.split("/")[-1] for url in kept if "/models/" in url] == ["2-back.tflite"]
     page.reload()
     page.wait_for_selector("#choose:enabled")
@@ -84,14 +79,12 @@ def test_the_command_itself_leaves_nothing_in_the_browser(open_page, site, tmp_p
     described = json.loads((tmp_path / "site" / "demo.json").read_text())
     assert described.pop("offline") is True, "an export is for use without a network"
     (tmp_path / "site" / "demo.json").write_text(json.dumps(described | {"offline": False}))
-    with open_server(tmp_path / "site", 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page = open_page(f"http://127.0.0.1:{server.server_port}/", service_workers="allow")
+    with serving_site(tmp_path / "site") as served:
+        page = open_page(served, service_workers="allow")
         assert page.evaluate("caches.keys()") == [] and page.inner_text("#offline") == ""
         assert (
             page.evaluate("navigator.serviceWorker.getRegistrations().then((r) => r.length)") == 0
         )
-        server.shutdown()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

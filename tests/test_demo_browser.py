@@ -18,12 +18,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser import SIDE, assert_translated, canvas, give, noise, png, upload
+from tests.browser import (
+    SIDE,
+    assert_translated,
+    canvas,
+    give,
+    noise,
+    png,
+    serving_site,
+    upload,
+)
 from tests.test_training import config
 from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
-from tfcyclegan.demo.web_server import open_server
 from tfcyclegan.exporting import tflite
 from tfcyclegan.exporting.exporter import export
 from tfcyclegan.training import whole_pictures
@@ -63,10 +71,8 @@ def site(models, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(site):
-    with open_server(site, 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with serving_site(site) as address:
+        yield address
 
 
 @pytest.fixture

@@ -3,16 +3,13 @@
 from collections import Counter
 
 from benchmarks import labels_quality
-from tfcyclegan import flags
-from tfcyclegan.config import TrainConfig
 
 
 def test_every_run_of_the_plan_is_one_that_train_takes():
     cells = labels_quality.plan()
     assert len({cell.place for cell in cells}) == len(cells)
     for cell in cells:
-        words = [f"--{name}={value}" for name, value in cell.options().items()]
-        config = flags.parse(TrainConfig, [*words, "--run_dir=run", f"--max_steps={cell.steps(1)}"])
+        config = cell.config(cell.steps(1))
         assert config.seed == cell.seed and config.onehot == ("" if cell.name == "colours" else "b")
         supervised = not (config.lambda_gan or config.lambda_a or config.lambda_b)
         assert supervised == cell.name.startswith("supervised")

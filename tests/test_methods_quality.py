@@ -4,16 +4,13 @@ import json
 
 from benchmarks import methods_quality
 from benchmarks.methods_quality import Cell
-from tfcyclegan import flags
-from tfcyclegan.config import TrainConfig
 
 
 def test_every_run_of_the_plan_is_one_that_train_takes():
     cells = methods_quality.plan()
     assert len({cell.place for cell in cells}) == len(cells)
     for cell in cells:
-        words = [f"--{name}={value}" for name, value in cell.options().items()]
-        config = flags.parse(TrainConfig, [*words, "--run_dir=run", f"--max_steps={cell.steps(1)}"])
+        config = cell.config(cell.steps(1))
         assert config.method == cell.method and config.seed == cell.seed
 
 
