@@ -94,8 +94,11 @@ def lower(step: Callable[..., Any], *given: Any) -> tuple[Program, list[Any]]:
     import tensorflow as tf
     from tensorflow.compiler.mlir.stablehlo import stablehlo
 
+    from tfcyclegan.networks.convolution import tensorflow_gradients
+
     compiled = tf.function(step, jit_compile=True, autograph=False)
-    handles = compiled.get_concrete_function(*given).captured_inputs
+    with tensorflow_gradients():
+        handles = compiled.get_concrete_function(*given).captured_inputs
     text = compiled.experimental_get_compiler_ir(*given)(stage="stablehlo")
     text = text.decode() if isinstance(text, bytes) else text
     inputs, outputs, updates = signature(text)

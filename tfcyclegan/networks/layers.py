@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.errors import UserError
+from tfcyclegan.networks.convolution import conv2d
 
 INITIALIZERS = ("normal", "xavier", "kaiming", "orthogonal")
 PADDINGS = ("zeros", "reflect")
@@ -259,7 +260,11 @@ class Conv2D(keras.layers.Layer):
         )
         if by_four:
             kernel, bias = _of_four_pixels(kernel, bias)
-        x = tf.nn.conv2d(x, kernel, strides=2 if by_four else self.stride, padding="VALID")
+        stride = 2 if by_four else self.stride
+        if self.tflite_ops:
+            x = tf.nn.conv2d(x, kernel, stride, "VALID")
+        else:
+            x = conv2d(x, kernel, stride)
         x = x if bias is None else tf.nn.bias_add(x, bias)
         return tf.nn.depth_to_space(x, 2) if by_four else x
 
