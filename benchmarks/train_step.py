@@ -41,6 +41,7 @@ OPTIONAL = (
     programs.OURS_REMAT,
     programs.OURS_XLA,
     programs.CYCLEGAN,
+    programs.OURS_PLAIN,
 )
 _REFERENCES = {
     "pytorch_float32": programs.TORCH,

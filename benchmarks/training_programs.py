@@ -4,6 +4,7 @@
 those of the program.
 """
 
+import contextlib
 import dataclasses
 import json
 import statistics
@@ -23,6 +24,7 @@ Step = Callable[[], Any]
 COMMAND, OURS, OURS_FLOAT32 = "tfcyclegan train, as it comes", "ours, as it comes", "ours float32"
 CYCLEGAN = "our CycleGAN, as it comes"  # whatever the method of the others
 OURS_REMAT, OURS_XLA = "ours, as it comes, --remat", "ours, as it comes, --xla"
+OURS_PLAIN = "ours, as it comes, TensorFlow's gradients of convolutions"
 TORCH, TORCH_BF16 = "PyTorch float32", "PyTorch bf16 autocast"
 TORCH_LAST, TORCH_BF16_LAST = (
     "PyTorch float32, channels last",
@@ -85,6 +87,7 @@ def measure(job: Job) -> dict[str, Any]:
         CYCLEGAN: lambda: _ours(dataclasses.replace(job, method="cyclegan"), "auto"),
         OURS_REMAT: lambda: _ours(job, "auto", remat=True),
         OURS_XLA: lambda: _ours(job, "auto", xla=True),
+        OURS_PLAIN: lambda: _ours(job, "auto", plain=True),
         TORCH: lambda: _torch(job, False, False),
         TORCH_BF16: lambda: _torch(job, True, False),
         TORCH_LAST: lambda: _torch(job, False, True),
@@ -142,7 +145,7 @@ def train_config(sized: Any, **changes: Any) -> Any:
 
 
 def _ours(
-    job: Job, precision: str, *, remat: bool = False, xla: bool = False
+    job: Job, precision: str, *, remat: bool = False, xla: bool = False, plain: bool = False
 ) -> tuple[Step, int, str]:
     from tfcyclegan.system import tensorflow_setup
 
@@ -150,6 +153,7 @@ def _ours(
     import tensorflow as tf
 
     from tfcyclegan.methods.factory import build_model
+    from tfcyclegan.networks.convolution import tensorflow_gradients
     from tfcyclegan.training.strategy import choose_precision, keep_freed_memory, make_strategy
     from tfcyclegan.training.trainer import make_optimizer, step_function
 
@@ -179,7 +183,12 @@ def _ours(
         )
     )
     step, stops = step_function(model, strategy), tf.constant(False)
-    return lambda: step(batch, stops).numpy(), imported_bytes, chosen
+
+    def run() -> Any:
+        with tensorflow_gradients() if plain else contextlib.nullcontext():
+            return step(batch, stops).numpy()
+
+    return run, imported_bytes, chosen
 
 
 def _torch(job: Job, autocast: bool, channels_last: bool) -> tuple[Step, int, str]:

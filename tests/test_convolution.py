@@ -25,7 +25,7 @@ SHAPES = {  # kernel, channels in and out, the output's height and width
 def by_eigen(monkeypatch):
     """As on a machine without oneDNN, with all layers taken for large ones."""
     monkeypatch.setattr(convolution, "by_eigen", lambda: True)
-    monkeypatch.setattr(convolution, "_MANY_OPERATIONS", 0)
+    monkeypatch.setattr(convolution, "_LARGE", 0)
 
 
 def drawn(*shape: int, seed: int) -> tf.Tensor:

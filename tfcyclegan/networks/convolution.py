@@ -8,7 +8,6 @@ and as matrix products take 0.02 s each (docs/performance.md).
 """
 
 import contextlib
-import contextvars
 import functools
 from collections.abc import Callable, Iterator
 
@@ -16,10 +15,13 @@ import tensorflow as tf
 from tensorflow.python.util import _pywrap_util_port
 
 _FEW_CHANNELS = 4
-_MANY_OPERATIONS = 4e9
-"""From which both gradients are quicker for any number of channels; below, some are slower."""
+_LARGE = 2**20
+"""Numbers in all patches of the input, which Eigen copies side by side. From here on both gradients
+are quicker for any number of channels; below, some are slower.
+"""
 
-_AS_TENSORFLOW = contextvars.ContextVar("as_tensorflow", default=False)
+# Not a context variable: a strategy traces its replicas in threads.
+_as_tensorflow = False
 
 _Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
@@ -27,7 +29,7 @@ _Gradients = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 def conv2d(x: tf.Tensor, kernel: tf.Tensor, stride: int = 1) -> tf.Tensor:
     """`tf.nn.conv2d` of [B, H, W, in] with [k, k, in, out], without padding."""
     quick_or_rare = stride > 1 or kernel.shape[0] == 1 or None in x.shape[1:]
-    if quick_or_rare or _AS_TENSORFLOW.get() or not by_eigen():
+    if quick_or_rare or _as_tensorflow or not by_eigen():
         return tf.nn.conv2d(x, kernel, stride, "VALID")
 
     @tf.custom_gradient
@@ -48,17 +50,18 @@ def by_eigen() -> bool:
 
 @contextlib.contextmanager
 def tensorflow_gradients() -> Iterator[None]:
-    """Keeps TensorFlow's own gradients, for graphs that another machine is to compute."""
-    kept = _AS_TENSORFLOW.set(True)
+    """Graphs that are traced within have TensorFlow's own gradients: for another machine."""
+    global _as_tensorflow
+    kept, _as_tensorflow = _as_tensorflow, True
     try:
         yield
     finally:
-        _AS_TENSORFLOW.reset(kept)
+        _as_tensorflow = kept
 
 
 def _gradient_of_input(x: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     source, target = kernel.shape[2:]
-    if target <= _FEW_CHANNELS or (_are_many(kernel, upstream) and 2 * source >= target):
+    if source > _FEW_CHANNELS and (target <= _FEW_CHANNELS or _is_large(kernel, upstream)):
         turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
         return tf.nn.conv2d(_padded(upstream, kernel.shape[0]), turned, 1, "VALID")
     shape = tf.shape(x) if x.shape[0] is None else x.shape
@@ -72,14 +75,14 @@ def _gradient_of_kernel(x: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor) ->
         return tf.transpose(tf.reverse(turned, [0, 1]), [0, 1, 3, 2])
     if source <= _FEW_CHANNELS:
         return _sums_by_columns(x, upstream)
-    if _are_many(kernel, upstream):
+    if _is_large(kernel, upstream):
         return _sums(x, upstream, length, length)
     return tf.compat.v1.nn.conv2d_backprop_filter(x, kernel.shape, upstream, [1, 1, 1, 1], "VALID")
 
 
-def _are_many(kernel: tf.Tensor, upstream: tf.Tensor) -> bool:
+def _is_large(kernel: tf.Tensor, upstream: tf.Tensor) -> bool:
     height, width = upstream.shape[1:3]
-    return 2 * height * width * kernel.shape.num_elements() >= _MANY_OPERATIONS
+    return height * width * kernel.shape[:3].num_elements() >= _LARGE
 
 
 def _padded(upstream: tf.Tensor, length: int) -> tf.Tensor:
