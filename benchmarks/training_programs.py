@@ -24,7 +24,7 @@ Step = Callable[[], Any]
 COMMAND, OURS, OURS_FLOAT32 = "tfcyclegan train, as it comes", "ours, as it comes", "ours float32"
 CYCLEGAN = "our CycleGAN, as it comes"  # whatever the method of the others
 OURS_REMAT, OURS_XLA = "ours, as it comes, --remat", "ours, as it comes, --xla"
-OURS_PLAIN = "ours, as it comes, TensorFlow's gradients of convolutions"
+OURS_PLAIN = "ours, TensorFlow's gradients"
 TORCH, TORCH_BF16 = "PyTorch float32", "PyTorch bf16 autocast"
 TORCH_LAST, TORCH_BF16_LAST = (
     "PyTorch float32, channels last",

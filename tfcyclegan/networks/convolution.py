@@ -1,10 +1,10 @@
 """The convolution of all layers, with quicker gradients where TensorFlow convolves by Eigen.
 
-TensorFlow convolves by oneDNN on processors with AVX-512 VNNI and newer extensions, and by Eigen
-on all others, such as those with AVX2 alone. Eigen's forward convolution reaches the speed of
-matrix products. Its gradients do not: of a generator's last layer, 64 to 3 channels at 256x256,
-they take 0.4 and 0.8 s where the layer itself takes 0.04 s. The same sums as a forward convolution
-and as matrix products take 0.02 s each (docs/performance.md).
+TensorFlow convolves by oneDNN on processors with AVX-512 VNNI or newer extensions, and by Eigen on
+all others, such as those with AVX2 alone. Eigen's convolution forward is near the speed of matrix
+products. Its gradients are not: of a generator's last layer, 64 to 3 channels at 256x256, they take
+0.4 and 0.8 s where the layer itself takes 0.04 s. The same sums as a convolution forward and as
+matrix products take 0.05 s together (docs/performance.md).
 """
 
 import contextlib
