@@ -71,8 +71,11 @@ class Clock:
             self.latest = math.inf
 
 
-def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> int:
-    """Calls `check` with inputs until the time is up; returns how many. Raises what `check` raised
+def fuzz(
+    strategy: st.SearchStrategy[Any], check: Callable[[Any], None], *, fewest: int = 20
+) -> None:
+    """Calls `check` with inputs until the time is up and there were at least `fewest`: in a fresh
+    environment the first ones compile the libraries that they import. Raises what `check` raised
     for the smallest such input.
     """
     clock, tried, failed = Clock(), 0, False
@@ -81,7 +84,8 @@ def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> int:
     def one(value: Any) -> None:
         nonlocal tried, failed, end
         end = min(end, time.process_time() + SECONDS)
-        if time.process_time() < end or failed:  # a failure is made smaller after the time, too
+        # a failure is made smaller after the time, too
+        if time.process_time() < end or tried < fewest or failed:
             tried += 1
             try:
                 with clock.bounded():
@@ -96,7 +100,7 @@ def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> int:
     phases = (Phase.generate, Phase.shrink)
     with bounded_memory(), clock.running():
         number = 0
-        while time.process_time() < end:
+        while time.process_time() < end or tried < fewest:
             run = settings(
                 max_examples=_EXAMPLES,
                 database=None,
@@ -107,7 +111,6 @@ def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> int:
             seed(number)(run(given(strategy)(one)))()
             number += 1
     print(f"{check.__qualname__.removesuffix('.<locals>.check')}: {tried} inputs in {SECONDS:g} s")
-    return tried
 
 
 @contextlib.contextmanager
