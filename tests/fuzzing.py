@@ -72,7 +72,7 @@ class Clock:
 
 
 def fuzz(
-    strategy: st.SearchStrategy[Any], check: Callable[[Any], None], *, fewest: int = 20
+    strategy: st.SearchStrategy[Any], check: Callable[[Any], None], *, fewest: int = 21
 ) -> None:
     """Calls `check` with inputs until the time is up and there were at least `fewest`: in a fresh
     environment the first ones compile the libraries that they import. Raises what `check` raised

@@ -62,8 +62,7 @@ def tensorflow_gradients() -> Iterator[None]:
 def _gradient_of_input(x: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     source, target = kernel.shape[2:]
     if source > _FEW_CHANNELS and (target <= _FEW_CHANNELS or _is_large(kernel, upstream)):
-        turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
-        return tf.nn.conv2d(_padded(upstream, kernel.shape[0]), turned, 1, "VALID")
+        return tf.nn.conv2d(_padded(upstream, kernel.shape[0]), _turned(kernel), 1, "VALID")
     shape = tf.shape(x) if x.shape[0] is None else x.shape
     return tf.nn.conv2d_transpose(upstream, kernel, shape, 1, "VALID")
 
@@ -71,8 +70,7 @@ def _gradient_of_input(x: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor) -> 
 def _gradient_of_kernel(x: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     length, _, source, target = kernel.shape
     if target <= _FEW_CHANNELS < source:  # the input in the role of the gradient, and vice versa
-        turned = _sums_by_columns(_padded(upstream, length), x)
-        return tf.transpose(tf.reverse(turned, [0, 1]), [0, 1, 3, 2])
+        return _turned(_sums_by_columns(_padded(upstream, length), x))
     if source <= _FEW_CHANNELS:
         return _sums_by_columns(x, upstream)
     if _is_large(kernel, upstream):
@@ -83,6 +81,11 @@ def _gradient_of_kernel(x: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor) ->
 def _is_large(kernel: tf.Tensor, upstream: tf.Tensor) -> bool:
     height, width = upstream.shape[1:3]
     return height * width * kernel.shape[:3].num_elements() >= _LARGE
+
+
+def _turned(kernel: tf.Tensor) -> tf.Tensor:
+    """Turned by half, with the channels in and out exchanged."""
+    return tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
 
 
 def _padded(upstream: tf.Tensor, length: int) -> tf.Tensor:
