@@ -27,10 +27,11 @@ def run_apart(module: str, argument: Any, *, launcher: str = "", flags: Sequence
 
 @dataclass(frozen=True)
 class Finished:
-    """A command that succeeded: its output, run time and peak memory."""
+    """A command that succeeded: its output, run time, processor time and peak memory."""
 
     output: str
     seconds: float
+    processor_seconds: float
     peak_bytes: int
 
 
@@ -63,7 +64,8 @@ class Command:
             raise SystemExit(
                 f"{' '.join(self._words)}: exit code {self._process.returncode}: {output[-2000:]}"
             )
-        return Finished(output, seconds, usage.ru_maxrss * 1024)
+        processor_seconds = usage.ru_utime + usage.ru_stime
+        return Finished(output, seconds, processor_seconds, usage.ru_maxrss * 1024)
 
 
 def memory(name: str) -> int:

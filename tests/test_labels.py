@@ -1,5 +1,7 @@
 """The class table: against cityscapesscripts, and known answers of the conversions."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,29 @@ def test_nearest_class_against_all_distances():
     distances = np.linalg.norm(colors[:, :, None].astype(float) - labels.PALETTE, axis=-1)
     np.testing.assert_array_equal(labels.nearest_class(colors), distances.argmin(axis=-1))
     assert labels.nearest_class(colors).dtype == np.uint8
+
+
+def test_nearest_class_remembers_colours_for_its_own_palette_only():
+    colors = np.random.default_rng(1).integers(0, 256, (40, 3), dtype=np.uint8)
+    first = labels.nearest_class(colors[:30])
+    backwards = labels.ClassTable(
+        tuple(
+            dataclasses.replace(entry, train_id=18 - entry.train_id)
+            for entry in labels.CITYSCAPES.train_classes
+        )
+    )
+    np.testing.assert_array_equal(18 - backwards.nearest_class(colors[:30]), first)
+    again = labels.nearest_class(colors)
+    np.testing.assert_array_equal(again[:30], first)
+    distances = np.linalg.norm(colors[:, None].astype(float) - labels.PALETTE, axis=-1)
+    np.testing.assert_array_equal(again, distances.argmin(axis=-1))
+
+
+def test_nearest_class_of_gray_pictures():
+    gray = np.arange(256, dtype=np.uint8)[:, np.newaxis]
+    np.testing.assert_array_equal(
+        labels.nearest_class(gray), labels.nearest_class(np.repeat(gray, 3, axis=1))
+    )
 
 
 def test_the_table_as_json():

@@ -36,6 +36,47 @@ class LabelClass:
     color: tuple[int, int, int]
 
 
+class _NearestColor:
+    """The index of the nearest of some colours, searched once for each of the 2^24 that occurs.
+
+    Noisy pictures at the size of their labels have millions of pixels, and each of them is asked
+    for by several controls; a search compares it with every colour.
+    """
+
+    def __init__(self, palette: np.ndarray):
+        self._palette = palette.astype(np.int32)
+        self._known = np.full(1 << 24, IGNORED, np.uint8)  # which is no class
+
+    def __call__(self, colors: np.ndarray) -> np.ndarray:
+        """uint8 `[..., 1 or 3]` to uint8 `[...]`; of two equally near ones, the first."""
+        levels = np.broadcast_to(colors, (*colors.shape[:-1], 3)).astype(np.int32)
+        codes = levels[..., 0] << 16 | levels[..., 1] << 8 | levels[..., 2]
+        found = self._known[codes]
+        if (found == IGNORED).any():
+            occurs = np.zeros(len(self._known), bool)
+            occurs[codes] = True
+            new = np.flatnonzero(occurs & (self._known == IGNORED))
+            self._known[new] = self._search(new.astype(np.int32))
+            found = self._known[codes]
+        return found
+
+    def _search(self, codes: np.ndarray) -> np.ndarray:
+        red, green, blue = codes >> 16, codes >> 8 & 255, codes & 255
+        best = np.zeros(len(codes), np.uint8)
+        distance = np.full(len(codes), np.iinfo(np.int32).max, np.int32)
+        for index, (r, g, b) in enumerate(self._palette):
+            squared = (red - r) ** 2 + (green - g) ** 2 + (blue - b) ** 2
+            best[squared < distance] = index
+            np.minimum(distance, squared, out=distance)
+        return best
+
+
+@functools.lru_cache(maxsize=4)
+def _nearest(palette: bytes) -> _NearestColor:
+    """Kept outside the tables, which are sent to the workers of an engine."""
+    return _NearestColor(np.frombuffer(palette, np.uint8).reshape(-1, 3))
+
+
 @dataclass(frozen=True)
 class ClassTable:
     """The classes of a data set.
@@ -159,17 +200,7 @@ class ClassTable:
         The CycleGAN authors' way from a translated label map to classes ("nearest neighbor search
         in color space"); of two equally near classes, the one with the lower train id.
         """
-        flat = colors.reshape(-1, colors.shape[-1])
-        best = np.zeros(len(flat), np.uint8)
-        distance = np.full(len(flat), np.iinfo(np.int32).max, np.int32)
-        channels = flat.astype(np.int32)
-        for train_id, color in enumerate(self.palette.astype(np.int32)):
-            difference = channels - color
-            squared = (difference * difference).sum(axis=1)
-            nearer = squared < distance
-            best[nearer] = train_id
-            distance[nearer] = squared[nearer]
-        return best.reshape(colors.shape[:-1])
+        return _nearest(self.palette.tobytes())(colors)
 
     def difference(self, other: "ClassTable") -> str:
         """Describes how the meaning of ids differs in `other`; empty if it agrees. Colours are not

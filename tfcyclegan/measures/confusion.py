@@ -44,11 +44,13 @@ def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int)
             f"prediction {prediction.shape} and truth {truth.shape} differ in size; resize the "
             "prediction to the truth's size"
         )
-    scored = (truth >= 0) & (truth < classes)
-    column = prediction[scored].astype(np.int64)
-    column[(column < 0) | (column >= classes)] = classes
-    cells = truth[scored].astype(np.int64) * (classes + 1) + column
-    return np.bincount(cells, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+
+    def bounded(ids: np.ndarray) -> np.ndarray:
+        return np.where((ids >= 0) & (ids < classes), ids, classes)
+
+    cells = bounded(truth).astype(np.int64) * (classes + 1) + bounded(prediction)
+    counts = np.bincount(cells.ravel(), minlength=(classes + 1) ** 2)
+    return counts.reshape(classes + 1, classes + 1)[:-1]
 
 
 # A sparse confusion matrix: flat indices of its few nonzero entries, and their values.
