@@ -36,7 +36,7 @@ class Finished:
 
 
 class Command:
-    """A running command; `finish` waits for it."""
+    """A running command; `finish` waits for it, `kill` does not."""
 
     def __init__(self, words: Sequence[str]):
         self._words, self._started = words, time.perf_counter()
@@ -52,6 +52,13 @@ class Command:
     def runs(self) -> bool:
         # not by waiting, which would take the memory's peak away
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+    def kill(self) -> int:
+        """Ends it by SIGKILL; returns its peak memory in bytes."""
+        self._process.kill()
+        _, status, usage = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return usage.ru_maxrss * 1024
 
     def finish(self) -> Finished:
         """Waits for the end; raises SystemExit with the end of its output if it failed."""
