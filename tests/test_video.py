@@ -72,10 +72,33 @@ def test_colours_follow_the_matrix_that_the_file_tells(tmp_path, matrix):
             np.testing.assert_allclose(frame.pixels[20, 20], COLOUR, atol=3)
 
 
-def test_a_matrix_that_is_not_told_is_a_guess_that_is(tmp_path):
+def test_a_matrix_and_a_range_that_are_not_told_are_guesses_that_are(tmp_path):
     with VideoReader(made(tmp_path / "in.mp4", BT601, tagged=False)) as reader:
-        assert reader.notes == ["declares no colour matrix: BT.601 assumed"]
+        matrix, colour_range = reader.notes
+        assert matrix == "declares no colour matrix: BT.601 assumed"
+        assert colour_range.startswith("declares no colour range: limited assumed")
         np.testing.assert_allclose(next(reader.frames()).pixels[20, 20], COLOUR, atol=3)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_gray_of_full_range_is_read_as_it_is_or_the_guess_is_told(tmp_path, told):
+    levels = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
+    path = tmp_path / "gray.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"qp": "0"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "gray"
+        stream.codec_context.colorspace = BT709
+        if told:
+            stream.codec_context.color_range = 2
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(levels, format="gray")))
+        container.mux(stream.encode())
+    with VideoReader(path) as reader:
+        read = next(reader.frames()).pixels[..., 0].astype(int)
+        assert any("no colour range" in note for note in reader.notes) is not told
+    if told:
+        np.testing.assert_allclose(read, levels, atol=1)
+    else:
+        assert (read[:, :5] == 0).all() and (read[:, 59:] == 255).all()
 
 
 @pytest.mark.parametrize("matrix", [BT601, BT709])

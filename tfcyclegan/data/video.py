@@ -2,8 +2,8 @@
 kept.
 
 PyAV (`pip install 'tfcyclegan[video]'`) decodes and encodes. Colours are converted by the matrix
-and range that the file declares; if it declares no matrix, BT.709 is assumed from 720 rows on and
-BT.601 below, as players do, and this is reported. Results are H.264 of limited range, tagged with
+and range that the file declares; what it does not declare is assumed as players do, and reported:
+BT.709 from 720 rows on and BT.601 below, and the limited range. Results are H.264 of limited range, tagged with
 the matrix used.
 """
 
@@ -23,7 +23,8 @@ from tfcyclegan.errors import UserError
 ENDINGS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 QUALITY = 18
 """H.264's constant rate factor; 18 is considered visually lossless."""
-_UNSPECIFIED, _BT709, _FULL_RANGE, _LIMITED_RANGE = 2, 1, 2, 1
+_UNSPECIFIED, _BT709 = 2, 1
+_UNSPECIFIED_RANGE, _LIMITED_RANGE, _FULL_RANGE = 0, 1, 2
 _BT601 = (5, 6)  # for 625 and 525 lines: the same matrix
 _KNOWN = {_BT709: "ITU709", **dict.fromkeys(_BT601, "ITU601")}
 _HIGH_DEFINITION = 720  # rows
@@ -100,9 +101,7 @@ class VideoReader:
         sides = first.height, first.width
         self.height, self.width = sides if self._quarter_turns % 2 == 0 else sides[::-1]
         self.matrix = self._matrix_of(int(context.colorspace), first.height)
-        self._full_range = int(context.color_range) == _FULL_RANGE or first.format.name.startswith(
-            "yuvj"
-        )
+        self._full_range = self._is_full_range(int(context.color_range), first.format.name)
         self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
         left_out = [each for each in self._container.streams if each not in (stream, self.audio)]
         self.notes += [f"a stream of {each.type}, not used" for each in left_out]
@@ -123,6 +122,15 @@ class VideoReader:
         guess = "ITU709" if rows >= _HIGH_DEFINITION else "ITU601"
         self.notes.append(f"declares no colour matrix: BT.{guess.removeprefix('ITU')} assumed")
         return guess
+
+    def _is_full_range(self, told: int, pixel_format: str) -> bool:
+        if told == _UNSPECIFIED_RANGE and pixel_format.startswith("yuv4"):
+            # such as gray H.264, which FFmpeg's decoder hands out as yuv420p
+            self.notes.append(
+                "declares no colour range: limited assumed, so levels below 16 become 0 and those "
+                "above 235 become 255"
+            )
+        return told == _FULL_RANGE or pixel_format.startswith("yuvj")
 
     def frames(self) -> Iterator[Frame]:
         """All pictures in presentation order.
