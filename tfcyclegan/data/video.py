@@ -3,8 +3,8 @@ kept.
 
 PyAV (`pip install 'tfcyclegan[video]'`) decodes and encodes. Colours are converted by the matrix
 and range that the file declares; what it does not declare is assumed as players do, and reported:
-BT.709 from 720 rows on and BT.601 below, and the limited range. Results are H.264 of limited range, tagged with
-the matrix used.
+BT.709 from 720 rows on and BT.601 below, and the limited range. Results are H.264 of limited range,
+tagged with the matrix used.
 """
 
 import contextlib
