@@ -2,12 +2,11 @@
 runs.
 """
 
-import math
-
 import pytest
 import tensorflow as tf
 
 from benchmarks.floating_operations import step_operations
+from benchmarks.light_generators import multiply_adds
 from tfcyclegan.methods.cyclegan import CycleGAN
 from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.networks.convolution import tensorflow_gradients
@@ -28,17 +27,6 @@ def reached(graph: tf.Graph, outputs: list[tf.Tensor]) -> set[tf.Operation]:
             found.add(op)
             waiting += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
     return found
-
-
-def multiply_adds(op: tf.Operation) -> int:
-    match op.type:
-        case "Conv2D":
-            return math.prod(op.outputs[0].shape) * math.prod(op.inputs[1].shape[:3])
-        case "Conv2DBackpropInput":
-            return math.prod(op.inputs[2].shape) * math.prod(op.inputs[1].shape[:3])
-        case "Conv2DBackpropFilter":
-            return math.prod(op.inputs[2].shape) * math.prod(op.outputs[0].shape[:3])
-    return 0
 
 
 @pytest.mark.parametrize(
