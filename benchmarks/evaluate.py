@@ -97,10 +97,6 @@ def label_maps(count: int, side: Size, labels: Size, place: Path) -> str:
     return f"{place}/photos,{place}/label_maps"
 
 
-def read_size(text: str) -> Size:
-    return Size(*map(int, text.split("x")))
-
-
 def script(name: str, *flags: str) -> None:
     Command([sys.executable, "-m", f"data_prep.{name}", *flags]).finish()
 
@@ -167,14 +163,14 @@ def main() -> None:
     parser.add_argument("--output", default="", help="JSON file of the results")
     given = parser.parse_args()
     counts = [25, 100] if given.short else [int(count) for count in given.counts.split(",")]
-    size = read_size(given.size)
+    size = Size.parse(given.size)
     builds = {"new": Path(__file__).parents[1]} | ({"old": Path(given.old)} if given.old else {})
     rows: list[dict[str, Any]] = []
     for count in track(counts, total=len(counts), unit="row", label="scoring"):
         with tempfile.TemporaryDirectory() as name:
             place = Path(name)
             if given.labels:
-                data_dir = label_maps(count, size, read_size(given.labels), place)
+                data_dir = label_maps(count, size, Size.parse(given.labels), place)
             else:
                 data_dir = tiles(count, size, place)
             for build, checkout in builds.items():
@@ -189,7 +185,8 @@ def main() -> None:
         "CPU s",
         "peak GB",
         *families,
-        title=f"{size}, labels {given.labels or 'none'}; seconds by family",
+        title=f"{size}, labels {given.labels or 'none'}, features {given.features}; "
+        "seconds by family",
     )
     for row in rows:
         seconds = [f"{row['families'].get(family, 0):.1f}" for family in families]

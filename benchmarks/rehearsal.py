@@ -41,7 +41,7 @@ PACKAGES = ("tensorflow", "numpy", "pillow")
 CONFIG = Path(__file__).parents[1] / "configs" / "gta2city.cfg"
 GTA5, CITYSCAPES = Size(1052, 1914), Size(1024, 2048)
 CITYSCAPES_FRAMES = {"train": 2975, "val": 500}
-TRANSLATE = "translate the test split"
+KILLED = "train until it is killed"
 _SCENES = 24
 _NOISE = 3.0  # of a camera, in levels; without noise the files would be far too small
 _SECONDS_TO_KILL = 5
@@ -165,7 +165,7 @@ def parts(directory: Path, given: argparse.Namespace) -> list[Part]:
     def command(name: str, *flags: str) -> list[str]:
         return [sys.executable, "-m", "tfcyclegan.cli", name, *flags]
 
-    every = max(1, given.steps // 4)
+    every = _every(given.steps)
     train = command(
         "train",
         f"--flagfile={CONFIG}",
@@ -180,10 +180,10 @@ def parts(directory: Path, given: argparse.Namespace) -> list[Part]:
     return [
         prepare("gta5", PUBLISHED["frames"]),
         prepare("cityscapes", sum(CITYSCAPES_FRAMES.values()), "--content=photos_and_labels"),
-        Part("train until it is killed", train, run),
+        Part(KILLED, train, run),
         Part("train, continued", train, run),
         Part(
-            TRANSLATE,
+            "translate the test split",
             command("translate", *split, "--split=test", f"--output={directory}/translated"),
             directory / "translated",
             given.test_frames,
@@ -202,6 +202,11 @@ def parts(directory: Path, given: argparse.Namespace) -> list[Part]:
             directory / "model",
         ),
     ]
+
+
+def _every(steps: int) -> int:
+    """Steps between checkpoints, strips and measurements."""
+    return max(1, steps // 4)
 
 
 def _bytes_of(directory: Path) -> int:
@@ -252,7 +257,11 @@ def main() -> None:
         given.frames, given.test_frames, given.steps = 12, 6, 8
     directory = Path(given.directory).absolute()
     kept = directory / "parts.json"
-    results: dict[str, dict[str, Any]] = files.read_json(kept) if kept.exists() else {}
+    settings = [given.frames, given.test_frames, given.steps, given.short]
+    before = files.read_json(kept) if kept.exists() else {"settings": settings, "parts": {}}
+    if before["settings"] != settings:
+        raise SystemExit(f"--directory={directory}: holds a rehearsal by other flags; give another")
+    results: dict[str, dict[str, Any]] = before["parts"]
     if not results:
         draw(directory, 8 if given.short else 1, given.frames, given.test_frames)
     for part in parts(directory, given):
@@ -260,12 +269,12 @@ def main() -> None:
             continue
         log(f"{part.name}: {' '.join(part.words)}")
         runs: Callable[[Part], dict[str, Any]] = _finished
-        if part.name == "train until it is killed":
-            runs = functools.partial(_until_killed, first=max(1, given.steps // 4))
+        if part.name == KILLED:
+            runs = functools.partial(_until_killed, first=_every(given.steps))
         results[part.name] = runs(part) | {"made_bytes": _bytes_of(part.made)}
         if part.made.name == "run":
             results[part.name]["seconds_a_step"] = _seconds_a_step(part.made)
-        files.write_json(kept, results)
+        files.write_json(kept, {"settings": settings, "parts": results})
     _show(parts(directory, given), results)
     keep(results, given, PACKAGES)
 
