@@ -32,8 +32,8 @@ def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int)
     """Pixel counts by true and predicted class, int64 [C, C + 1].
 
     Args:
-        prediction: integer ids [H, W]; ids outside 0..C-1 are misses.
-        truth: integer ids [H, W]; ids outside 0..C-1, such as IGNORED, are not counted.
+        prediction: train ids, uint8 [H, W]; those outside 0..C-1 are misses.
+        truth: train ids, uint8 [H, W]; those outside 0..C-1, such as IGNORED, are not counted.
         classes: number of train ids, C.
 
     Raises:
@@ -45,12 +45,10 @@ def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int)
             "prediction to the truth's size"
         )
 
-    def bounded(ids: np.ndarray) -> np.ndarray:
-        return np.where((ids >= 0) & (ids < classes), ids, classes)
-
-    cells = bounded(truth).astype(np.int64) * (classes + 1) + bounded(prediction)
-    counts = np.bincount(cells.ravel(), minlength=(classes + 1) ** 2)
-    return counts.reshape(classes + 1, classes + 1)[:-1]
+    pairs = truth.astype(np.uint16) << 8 | prediction
+    counts = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256)[:classes]
+    misses = counts[:, classes:].sum(axis=1, keepdims=True)
+    return np.concatenate([counts[:, :classes], misses], axis=1)
 
 
 # A sparse confusion matrix: flat indices of its few nonzero entries, and their values.
