@@ -51,6 +51,11 @@ class TestResnetResize(GeneratorContract, **RESNET, **PLAIN, upsampling="resize"
 class TestResnetAntialiased(GeneratorContract, **RESNET, antialias=True, antialias_up=True): ...
 
 
+class TestResnetNoisy(
+    GeneratorContract, **RESNET, antialias=True, antialias_up=True, noise_inputs=True
+): ...
+
+
 class TestResnetSeparable(GeneratorContract, **RESNET, separable=True, input_skip=True): ...
 
 

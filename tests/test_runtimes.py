@@ -26,6 +26,7 @@ NETWORKS = {
     "no norm": ("resnet_1blocks", {"norm": "none"}),
     "CUT's": ("resnet_1blocks", {"antialias": True, "antialias_up": True}),
     "separable": ("resnet_2blocks", {"separable": True}),
+    "noise": ("resnet_1blocks", {"antialias_up": True, "noise_inputs": True}),
     "with its input": ("resnet_1blocks", {"input_skip": True}),
     "U-Net": ("unet_128", {"dropout": True}),
 }

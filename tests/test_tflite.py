@@ -91,6 +91,7 @@ def noise(count: int, size: Size) -> np.ndarray:
 NETWORKS = {
     "transposed, zeros": ("resnet_1blocks", {}),
     "CUT's": ("resnet_1blocks", {"antialias": True, "antialias_up": True}),
+    "noise": ("resnet_1blocks", {"antialias_up": True, "noise_inputs": True}),
     "resized, separable": (
         "resnet_1blocks",
         {"separable": True, "upsampling": "resize", "padding_mode": "reflect"},

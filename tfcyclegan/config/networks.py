@@ -63,6 +63,11 @@ class NetworkOptions(Options):
         "upsample by bilinear blurs in ResNet generators, instead of --upsampling",
         of_method={"cut": True, "fastcut": True},
     )
+    noise_inputs: bool = option(
+        False,
+        "give ResNet generators noise, from which they make fine texture in place of grids and "
+        "hatching; with --antialias_up",
+    )
     separable: bool = option(
         False,
         "separable convolutions in the residual blocks of ResNet generators: about a ninth of "

@@ -226,9 +226,11 @@ class TrainConfig(
                 "--lambda_identity=0"
             )
         check_labels(self)
-        for name in ("separable", "input_skip"):
+        for name in ("noise_inputs", "separable", "input_skip"):
             if getattr(self, name) and not self.is_resnet:
                 raise UserError(f"--{name}: requires ResNet generators")
+        if self.noise_inputs and not self.antialias_up:
+            raise UserError("--noise_inputs: requires --antialias_up")
         if self.input_skip and channels_a != channels_b:
             raise UserError(
                 f"--input_skip: needs domains with the same number of channels, not {channels_a} "
@@ -241,10 +243,11 @@ class TrainConfig(
             )
         if self.schedule == "cosine_official" and self.epochs == 0:
             raise UserError("--schedule=cosine_official: needs --epochs of at least 1")
-        if self.remat and (not self.is_resnet or self.norm == "batch" or self.dropout):
+        once = self.norm == "batch" or self.dropout or self.noise_inputs
+        if self.remat and (not self.is_resnet or once):
             raise UserError(
-                "--remat: requires ResNet generators without dropout and batch norm, which would "
-                "not compute the same result twice"
+                "--remat: requires ResNet generators without dropout, noise and batch norm, which "
+                "would not compute the same result twice"
             )
         self.check_sizes(self.size_multiple)
         self._check_batches()

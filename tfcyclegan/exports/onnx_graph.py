@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from tfcyclegan import __version__
 from tfcyclegan.data.label_coding import LARGEST, LabelCoding
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks import Generator, InstanceNormalization
+from tfcyclegan.networks import Generator, InstanceNormalization, noise
 from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
 from tfcyclegan.networks.generators import clipped, logits
 from tfcyclegan.networks.layers import (
@@ -26,6 +26,7 @@ from tfcyclegan.networks.layers import (
     UpConv2D,
     leaky_relu,
 )
+from tfcyclegan.networks.noise import NoiseChannel
 from tfcyclegan.networks.operations import Operations
 
 OPSET = 17  # of 2022: current runtimes support it, and nothing newer is needed
@@ -176,6 +177,17 @@ class _OnnxOperations(Operations):
 
     def dropout(self, layer: keras.layers.Dropout, x: str) -> str:
         return x
+
+    def noise(self, layer: NoiseChannel, x: str) -> str:
+        shape = self.node("Shape", [x])  # batch, channels, height, width
+        more = self.constant(np.array([0, 0, noise.SIDE - 1, noise.SIDE - 1]))
+        each = self.constant(np.array([1, layer.filters - 1, noise.SIDE, noise.SIDE]))
+        times = self.node("Div", [self.node("Add", [shape, more]), each])
+        square = self.constant(noise.square()[np.newaxis, np.newaxis])
+        start, second, end = (self.constant(np.array(value)) for value in ([0, 0], [2], [4]))
+        sides, axes = self.node("Slice", [shape, second, end]), self.constant(np.array([2, 3]))
+        fitting = self.node("Slice", [self.node("Tile", [square, times]), start, sides, axes])
+        return self.node("Concat", [x, fitting], axis=1)
 
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: str) -> str:
         if function is clipped:

@@ -173,6 +173,7 @@ def generator_settings(config: TrainConfig, direction: str) -> dict[str, Any]:
         "padding_mode": config.generator_padding,
         "antialias": config.antialias,
         "antialias_up": config.antialias_up,
+        "noise_inputs": config.noise_inputs,
         "separable": config.separable,
         "input_skip": config.input_skip,
     }

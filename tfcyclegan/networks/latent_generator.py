@@ -22,6 +22,7 @@ import tensorflow as tf
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks.generators import Generator
 from tfcyclegan.networks.layers import name_and_dtype, weight_initializers
+from tfcyclegan.networks.noise import NoiseChannel
 from tfcyclegan.networks.operations import Operations
 from tfcyclegan.networks.resnet import ResnetGenerator
 
@@ -185,6 +186,9 @@ class _ConditionedOperations(Operations):
 
     def dropout(self, layer: keras.layers.Dropout, x: Any) -> Any:
         return self._apply.dropout(layer, x)
+
+    def noise(self, layer: NoiseChannel, x: Any) -> Any:
+        return self._apply.noise(layer, x)
 
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: Any) -> Any:
         return self._apply.each(function, x)

@@ -9,13 +9,15 @@ import keras
 import tensorflow as tf
 
 from tfcyclegan.data.label_coding import LabelCoding
+from tfcyclegan.networks.noise import NoiseChannel
 
 
 class Operations:
     """The operations that `Generator.compute` uses, on tensors [B, H, W, C].
 
     Args:
-        training: whether dropout is active and batch norm uses the batch's statistics.
+        training: whether dropout is active, noise is drawn and batch norm uses the batch's
+            statistics.
     """
 
     def __init__(self, training: bool = False):
@@ -35,6 +37,9 @@ class Operations:
         )
 
     def dropout(self, layer: keras.layers.Dropout, x: tf.Tensor) -> tf.Tensor:
+        return layer(x, training=self._training)
+
+    def noise(self, layer: NoiseChannel, x: tf.Tensor) -> tf.Tensor:
         return layer(x, training=self._training)
 
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
@@ -72,7 +77,8 @@ class RecomputingOperations(Operations):
     """Recomputes each stage for its gradient instead of keeping activations: less memory for a
     third more computation.
 
-    Only for stages without dropout and batch norm, which would not compute the same result twice.
+    Only for stages without dropout, noise and batch norm, which would not compute the same result
+    twice.
     """
 
     def stage(

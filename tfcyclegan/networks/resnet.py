@@ -24,6 +24,7 @@ from tfcyclegan.networks.layers import (
     reflect_pad,
     weight_initializers,
 )
+from tfcyclegan.networks.noise import NoiseChannel
 from tfcyclegan.networks.norms import make_norm
 from tfcyclegan.networks.operations import Operations
 
@@ -67,6 +68,8 @@ class ResnetGenerator(Generator):
         upsampling: "transposed" (official) or "resize" (nearest + convolution; no checkerboards).
         antialias: downsample by convolutions of stride 1 and blurs (Zhang 2019), as in CUT.
         antialias_up: upsample by bilinear blurs and convolutions, instead of `upsampling`.
+        noise_inputs: add a channel of noise before each upsampling's convolution, see `noise`;
+            needs `antialias_up`.
         separable: whether the residual blocks' convolutions are separable, with about 1/9 of the
             computation (Li et al. 2020, "GAN Compression", section 3.2).
         input_skip: add the input to the output and clip the sum to [-1, 1], without tanh. The last
@@ -92,6 +95,7 @@ class ResnetGenerator(Generator):
         upsampling: str = "transposed",
         antialias: bool = False,
         antialias_up: bool = False,
+        noise_inputs: bool = False,
         separable: bool = False,
         input_skip: bool = False,
         init: str = "normal",
@@ -112,6 +116,7 @@ class ResnetGenerator(Generator):
             "upsampling": upsampling,
             "antialias": antialias,
             "antialias_up": antialias_up,
+            "noise_inputs": noise_inputs,
             "separable": separable,
             "input_skip": input_skip,
             "init": init,
@@ -126,6 +131,8 @@ class ResnetGenerator(Generator):
             )
         if antialias_up and upsampling != "transposed":
             raise UserError(f"upsampling {upsampling!r}: antialias_up replaces it")
+        if noise_inputs and not antialias_up:
+            raise UserError("noise_inputs: needs antialias_up")
         if input_skip and in_channels != out_channels:
             raise UserError(
                 f"input_skip: needs as many channels out as in, not {out_channels} and "
@@ -161,7 +168,7 @@ class ResnetGenerator(Generator):
 
         def upsampler(source: int, target: int) -> keras.layers.Layer:
             if antialias_up:
-                return convolution(source, target, 3, padding=1, use_bias=bias)
+                return convolution(source + noise_inputs, target, 3, padding=1, use_bias=bias)
             if upsampling == "resize":
                 return ResizeConv2D(
                     source, target, next(weights), use_bias=bias, tflite_ops=tflite_ops, dtype=kind
@@ -193,6 +200,11 @@ class ResnetGenerator(Generator):
         blur = {"tflite_ops": tflite_ops, "dtype": kind}
         self.blurs_down = [BlurDown(width * f * 2, **blur) for f in (1, 2) if antialias]
         self.blurs_up = [BlurUp(width * f * 2, **blur) for f in (2, 1) if antialias_up]
+        self.noises = [
+            NoiseChannel(width * f * 2, seed=None if seed is None else seed + f, dtype=kind)
+            for f in (2, 1)
+            if noise_inputs
+        ]
         self.built = True
 
     def compute(self, x: Any, apply: Operations) -> Any:
@@ -253,7 +265,7 @@ class ResnetGenerator(Generator):
         """
         lines = len(self._lines())
         encoder = 4 + 2 * (4 if self.blurs_down else 3)
-        up = 4 if self.blurs_up else 3
+        up = 3 + bool(self.blurs_up) + bool(self.noises)
         blocks = len(self.block_first)
         return [0, *range(encoder, encoder + blocks + 1), encoder + blocks + up, lines]
 
@@ -277,10 +289,10 @@ class ResnetGenerator(Generator):
             *(self._block(index) for index in range(len(self.block_first))),
             *(
                 line
-                for layer, norm, blur in itertools.zip_longest(
-                    self.up, self.up_norms, self.blurs_up
+                for layer, norm, blur, noise in itertools.zip_longest(
+                    self.up, self.up_norms, self.blurs_up, self.noises
                 )
-                for line in (*_blurred(blur), *_convolved(layer, norm))
+                for line in (*_blurred(blur), *_noisy(noise), *_convolved(layer, norm))
             ),
             _padding(self.up[1].filters, 3),
             _line_of(self.head),
@@ -355,3 +367,8 @@ def _convolved(layer: keras.layers.Layer, norm: keras.layers.Layer | None) -> It
 def _blurred(blur: keras.layers.Layer | None) -> Iterator[_Line]:
     if blur is not None:
         yield _line_of(blur)
+
+
+def _noisy(noise: NoiseChannel | None) -> Iterator[_Line]:
+    if noise is not None:
+        yield _Line(noise.filters, lambda apply, x: apply.noise(noise, x))

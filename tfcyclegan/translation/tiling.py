@@ -38,6 +38,7 @@ from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.formats.base import Window
 from tfcyclegan.networks import Generator, InstanceNormalization
 from tfcyclegan.networks.layers import Reach
+from tfcyclegan.networks.noise import NoiseChannel
 from tfcyclegan.networks.operations import Operations
 from tfcyclegan.system.parallel import in_order
 from tfcyclegan.system.progress import Progress
@@ -317,6 +318,11 @@ class _TiledOperations(Operations):
 
     def dropout(self, layer: keras.layers.Dropout, x: Map) -> Map:
         return x
+
+    def noise(self, layer: NoiseChannel, x: Map) -> Map:
+        return dataclasses.replace(
+            x, channels=layer.filters, window=lambda at: layer.at(x.window(at), at.top, at.left)
+        )
 
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: Map) -> Map:
         return dataclasses.replace(x, window=lambda at: function(x.window(at)))
