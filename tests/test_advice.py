@@ -18,6 +18,7 @@ from tfcyclegan.measures.findings import Finding, SetDetector
 ALL = {name: one for name, one in vars(advice).items() if isinstance(one, Advice)}
 TAKEN = {
     "ANTIALIAS": ({"antialias_up": True}, {"generator": "unet_256"}),
+    "NOISE": ({"antialias_up": True, "noise_inputs": True}, {"generator": "unet_256"}),
     "SHARPER_DISCRIMINATOR": ({"antialias": True, "discriminator_antialias": "no"}, {}),
     "RESIZE": ({"upsampling": "resize"}, {"generator": "unet_256"}),
     "POOL": ({"pool_size": 50}, {"pool_size": 10}),

@@ -32,6 +32,8 @@ OPTIONS = {
     "eval_images": 8,
     "ema_decay": 0.9,
     "dropout": True,
+    "antialias_up": True,
+    "noise_inputs": True,
     "cycle_noise": 0.05,
 }
 # devices and precision

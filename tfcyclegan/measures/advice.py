@@ -37,6 +37,10 @@ ANTIALIAS = Advice(
     "antialiased generators (--antialias --antialias_up)",
     lambda config: config.is_resnet and not config.antialias_up,
 )
+NOISE = Advice(
+    "noise from which generators make texture (--antialias_up --noise_inputs)",
+    lambda config: config.is_resnet and not config.noise_inputs,
+)
 SHARPER_DISCRIMINATOR = Advice(
     "discriminators that see fine texture, but not at once (--discriminator_antialias=no "
     "--discriminator_blur=1)",

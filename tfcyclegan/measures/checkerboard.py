@@ -114,7 +114,7 @@ def _stride(place: int) -> SetDetector:
     return SetDetector(
         f"checkerboard, stride {_STRIDES[place]}",
         f"power at the frequencies of stride {_STRIDES[place]} above their neighbours, dB",
-        (advice.ANTIALIAS, advice.RESIZE, advice.LONGER, advice.POOL),
+        (advice.ANTIALIAS, advice.NOISE, advice.RESIZE, advice.LONGER, advice.POOL),
         Limits(3.0, 6.0),  # dB above the range of real pictures
         spectrum,
         lambda rows, _: float(rows[:, place].mean()),
@@ -127,7 +127,7 @@ stride_2, stride_4 = _stride(0), _stride(1)
 artefacts = SetDetector(
     "artefacts",
     "mean difference between the radial spectra and those of real pictures, dB",
-    (advice.ANTIALIAS, advice.RESIZE, advice.POOL, advice.LONGER),
+    (advice.ANTIALIAS, advice.NOISE, advice.RESIZE, advice.POOL, advice.LONGER),
     Limits(2.5, 5.0),  # dB above the range of real pictures
     spectrum,
     lambda rows, reals: float(np.abs(rows.mean(axis=0) - reals.mean(axis=0))[2:].mean()),
