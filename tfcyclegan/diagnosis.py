@@ -95,7 +95,14 @@ class Training:
 
 TRAININGS = (
     Training(
-        "64x64, 4 blocks of 16 filters", "--flagfile=configs/satellite2map.cfg", 64, 4, 16, 32, 0.9
+        "64x64, 4 blocks of 16 filters",
+        "--load_size=72 --crop_size=64 --residual_blocks=4 --base_filters=16 "
+        "--discriminator_filters=32",
+        64,
+        4,
+        16,
+        32,
+        0.9,
     ),
     Training(
         "128x128, 6 blocks of 64",
