@@ -180,14 +180,18 @@ class _OnnxOperations(Operations):
 
     def noise(self, layer: NoiseChannel, x: str) -> str:
         shape = self.node("Shape", [x])  # batch, channels, height, width
-        more = self.constant(np.array([0, 0, noise.SIDE - 1, noise.SIDE - 1]))
-        each = self.constant(np.array([1, layer.filters - 1, noise.SIDE, noise.SIDE]))
-        times = self.node("Div", [self.node("Add", [shape, more]), each])
-        square = self.constant(noise.square()[np.newaxis, np.newaxis])
         start, second, end = (self.constant(np.array(value)) for value in ([0, 0], [2], [4]))
         sides, axes = self.node("Slice", [shape, second, end]), self.constant(np.array([2, 3]))
-        fitting = self.node("Slice", [self.node("Tile", [square, times]), start, sides, axes])
-        return self.node("Concat", [x, fitting], axis=1)
+
+        def repeated(square: np.ndarray) -> str:
+            more = self.constant(np.array([0, 0, len(square) - 1, len(square) - 1]))
+            each = self.constant(np.array([1, layer.filters - 1, *square.shape]))
+            times = self.node("Div", [self.node("Add", [shape, more]), each])
+            tiles = self.node("Tile", [self.constant(square[np.newaxis, np.newaxis]), times])
+            return self.node("Slice", [tiles, start, sides, axes])
+
+        product = self.node("Mul", [repeated(square) for square in noise.squares()])
+        return self.node("Concat", [x, product], axis=1)
 
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: str) -> str:
         if function is clipped:

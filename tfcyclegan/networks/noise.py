@@ -8,22 +8,28 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-SIDE = 64
-"""Of the square of noise that is repeated outside training."""
+SIDES = (61, 67)
+"""Of the two squares whose product is the noise outside training. It repeats after their product,
+4087 pixels: a single square would repeat itself as a grid.
+"""
 
 
-def square() -> np.ndarray:
-    """Standard normal noise, float32 [SIDE, SIDE], always the same."""
+def squares() -> tuple[np.ndarray, np.ndarray]:
+    """Standard normal numbers and signs, float32 [61, 61] and [67, 67], always the same; the
+    product of one of either is standard normal.
+    """
     # RandomState, because NumPy guarantees its numbers for all times: trained networks need them.
-    return np.random.RandomState(0).standard_normal((SIDE, SIDE)).astype(np.float32)
+    draw = np.random.RandomState(0)
+    normal, uniform = (draw.standard_normal((side, side)) for side in SIDES)
+    return normal.astype(np.float32), np.sign(uniform).astype(np.float32)
 
 
 @keras.saving.register_keras_serializable("tfcyclegan")
 class NoiseChannel(keras.layers.Layer):
     """Adds a channel of standard normal noise: [B, H, W, C] to [B, H, W, C + 1].
 
-    In training each picture gets its own. Otherwise all get the same, `square` repeated, so that a
-    picture has one translation, in every runtime.
+    In training each picture gets its own. Otherwise all get the same, the product of the repeated
+    `squares`, so that a picture has one translation, in every runtime.
 
     Args:
         channels: channels of the input, C.
@@ -50,10 +56,15 @@ class NoiseChannel(keras.layers.Layer):
             dynamic if static is None else static
             for static, dynamic in zip(x.shape[:3], tf.unstack(tf.shape(x)[:3]), strict=True)
         )
-        first = np.roll(square(), (-top % SIDE, -left % SIDE), axis=(0, 1))
-        times = [batch, -(-height // SIDE), -(-width // SIDE), 1]
-        noise = tf.tile(tf.constant(first[np.newaxis, :, :, np.newaxis], x.dtype), times)
-        return tf.concat([x, noise[:, :height, :width]], axis=-1)
+
+        def repeated(square: np.ndarray) -> tf.Tensor:
+            first = np.roll(square, (-top, -left), axis=(0, 1))[np.newaxis, :, :, np.newaxis]
+            side = len(square)
+            times = [batch, -(-height // side), -(-width // side), 1]
+            return tf.tile(tf.constant(first, x.dtype), times)[:, :height, :width]
+
+        normal, signs = map(repeated, squares())
+        return tf.concat([x, normal * signs], axis=-1)
 
     def _drawn(self, x: tf.Tensor) -> tf.Tensor:
         seed = tf.cast(self.seed_generator.next(), tf.int64)
