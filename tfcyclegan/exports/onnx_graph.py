@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from tfcyclegan import __version__
 from tfcyclegan.data.label_coding import LARGEST, LabelCoding
 from tfcyclegan.errors import UserError
-from tfcyclegan.networks import Generator, InstanceNormalization, noise
+from tfcyclegan.networks import Generator, InstanceNormalization
 from tfcyclegan.networks.antialiasing import BlurDown, BlurUp
 from tfcyclegan.networks.generators import clipped, logits
 from tfcyclegan.networks.layers import (
@@ -26,7 +26,7 @@ from tfcyclegan.networks.layers import (
     UpConv2D,
     leaky_relu,
 )
-from tfcyclegan.networks.noise import NoiseChannel
+from tfcyclegan.networks.noise import NoiseChannel, squares
 from tfcyclegan.networks.operations import Operations
 
 OPSET = 17  # of 2022: current runtimes support it, and nothing newer is needed
@@ -190,7 +190,7 @@ class _OnnxOperations(Operations):
             tiles = self.node("Tile", [self.constant(square[np.newaxis, np.newaxis]), times])
             return self.node("Slice", [tiles, start, sides, axes])
 
-        product = self.node("Mul", [repeated(square) for square in noise.squares()])
+        product = self.node("Mul", [repeated(square) for square in squares()])
         return self.node("Concat", [x, product], axis=1)
 
     def each(self, function: Callable[[tf.Tensor], tf.Tensor], x: str) -> str:

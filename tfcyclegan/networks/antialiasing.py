@@ -131,10 +131,15 @@ def _repeated_edges(x: tf.Tensor, axis: int) -> tf.Tensor:
     return tf.concat([part(x, axis, 0, 1), x, part(x, axis, side - 1, side)], axis=axis)
 
 
-def _interleaved(even: tf.Tensor, odd: tf.Tensor, axis: int) -> tf.Tensor:
-    shape = [
+def sides(x: tf.Tensor) -> list[Any]:
+    """The shape of x: numbers where they are fixed, tensors where they are not."""
+    return [
         dynamic if static is None else static
-        for static, dynamic in zip(even.shape, tf.unstack(tf.shape(even)), strict=True)
+        for static, dynamic in zip(x.shape, tf.unstack(tf.shape(x)), strict=True)
     ]
+
+
+def _interleaved(even: tf.Tensor, odd: tf.Tensor, axis: int) -> tf.Tensor:
+    shape = sides(even)
     shape[axis] = 2 * shape[axis]
     return tf.reshape(tf.stack([even, odd], axis=axis + 1), shape)

@@ -452,21 +452,26 @@ class ResizeConv2D(keras.layers.Layer):
         return self.convolution(doubled(x, tflite_ops=self.convolution.tflite_ops))
 
 
+def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
+    """A seed for stateless draws, int64 [2], another one on each replica; Keras mirrors the
+    generator's state, so that all replicas would draw the same.
+    """
+    seed, replica = tf.cast(generator.next(), tf.int64), tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync == 1:
+        return seed
+    return tf.random.experimental.stateless_fold_in(seed, replica.replica_id_in_sync_group)
+
+
 @keras.saving.register_keras_serializable("tfcyclegan")
 class Dropout(keras.layers.Dropout):
-    """Keras' dropout with different values dropped on each replica; Keras mirrors the seed's state,
-    so that all replicas would drop the same ones.
-    """
+    """Keras' dropout with different values dropped on each replica."""
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         replica = tf.distribute.get_replica_context()
         if not training or not self.rate or replica.num_replicas_in_sync == 1:
             return super().call(inputs, training=training)
-        seed = tf.random.experimental.stateless_fold_in(
-            tf.cast(self.seed_generator.next(), tf.int64), replica.replica_id_in_sync_group
-        )
         return tf.nn.experimental.stateless_dropout(
-            inputs, self.rate, seed, noise_shape=self.noise_shape
+            inputs, self.rate, next_seed(self.seed_generator), noise_shape=self.noise_shape
         )
 
 

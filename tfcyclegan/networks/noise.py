@@ -2,11 +2,15 @@
 3.2). Without it a convolutional network can only repeat patterns of its own: grids and hatching.
 """
 
+import functools
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from tfcyclegan.networks.antialiasing import sides
+from tfcyclegan.networks.layers import next_seed
 
 SIDES = (61, 67)
 """Of the two squares whose product is the noise outside training. It repeats after their product,
@@ -14,6 +18,7 @@ SIDES = (61, 67)
 """
 
 
+@functools.cache
 def squares() -> tuple[np.ndarray, np.ndarray]:
     """Standard normal numbers and signs, float32 [61, 61] and [67, 67], always the same; the
     product of one of either is standard normal.
@@ -52,10 +57,7 @@ class NoiseChannel(keras.layers.Layer):
         """The layer outside training, for a window x [B, h, w, C] of a picture that begins at row
         `top` and column `left`.
         """
-        batch, height, width = (
-            dynamic if static is None else static
-            for static, dynamic in zip(x.shape[:3], tf.unstack(tf.shape(x)[:3]), strict=True)
-        )
+        batch, height, width, _ = sides(x)
 
         def repeated(square: np.ndarray) -> tf.Tensor:
             first = np.roll(square, (-top, -left), axis=(0, 1))[np.newaxis, :, :, np.newaxis]
@@ -67,8 +69,5 @@ class NoiseChannel(keras.layers.Layer):
         return tf.concat([x, normal * signs], axis=-1)
 
     def _drawn(self, x: tf.Tensor) -> tf.Tensor:
-        seed = tf.cast(self.seed_generator.next(), tf.int64)
-        replica = tf.distribute.get_replica_context()
-        if replica.num_replicas_in_sync > 1:  # Keras mirrors the seed's state
-            seed = tf.random.experimental.stateless_fold_in(seed, replica.replica_id_in_sync_group)
-        return tf.random.stateless_normal([*tf.unstack(tf.shape(x)[:3]), 1], seed, dtype=x.dtype)
+        shape = [*tf.unstack(tf.shape(x)[:3]), 1]
+        return tf.random.stateless_normal(shape, next_seed(self.seed_generator), dtype=x.dtype)
