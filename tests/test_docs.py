@@ -168,7 +168,7 @@ def test_flags_named_by_themselves_exist():
 
 
 def test_what_the_documents_and_configs_name_is_there():
-    targets = re.findall(r"^([a-z_0-9]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z_0-9/]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     missing, count = [], 0
     for document in (*DOCUMENTS, *(ROOT / "configs").rglob("*.cfg")):
         text = document.read_text()
@@ -182,7 +182,7 @@ def test_what_the_documents_and_configs_name_is_there():
             for name in re.findall(r"python -m ((?:benchmarks|data_prep)\.[a-z_0-9]+)", text)
         ]
         missing += [f"{document.name}: {name}" for name in names if not any(ROOT.glob(name))]
-        made = re.findall(r"^make (\w+)|`make (\w+)`", text, re.MULTILINE)
+        made = re.findall(r"^make ([\w/]+)|`make ([\w/]+)`", text, re.MULTILINE)
         missing += [
             f"{document.name}: make {name}"
             for pair in made

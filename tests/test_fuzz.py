@@ -1,7 +1,7 @@
 """What reads foreign bytes, tried with damaged ones: an answer or one line, within 10 s and bounded
 memory, whatever comes.
 
-Each target has two seconds of processor time here. By hand, 300 s each:
+Each target has three seconds of processor time here. By hand, 300 s each:
 TFCYCLEGAN_FUZZ_SECONDS=300 python -m pytest -n 0 -s tests/test_fuzz.py tests/test_fuzz_server.py
 """
 

@@ -80,6 +80,9 @@ def test_it_is_exported(run, tmp_path):
     for path in (exported.directory, exported.directory / "float32.tflite"):
         translated = tfcyclegan.load_generator(path)(batch)
         np.testing.assert_allclose(translated, tfcyclegan.load_generator(run)(batch), atol=2e-3)
+    with pytest.raises(UserError, match=r"^--formats=onnx: .* as SavedModel and TFLite alone$"):
+        api.export(run_dir=run, output=tmp_path / "onnx", min_psnr=0, formats="saved_model,onnx")
+    assert not list(tmp_path.glob("onnx/[0-9]*"))
 
 
 def test_arrays_with_a_range_are_measurements():

@@ -10,8 +10,7 @@ from tfcyclegan.system.progress import log
 Config = DemoConfig
 EXAMPLES = """
     tfcyclegan demo --model=saved_models/satellite2map --open_browser
-    tfcyclegan demo --model=saved_models/satellite2map,saved_models/map2satellite \\
-        --samples=tiles/satellite,tiles/map
+    tfcyclegan demo --model=saved_models/a_to_b,saved_models/b_to_a --samples=testA,testB
     tfcyclegan demo --model=saved_models/mine/1/float32.tflite --samples=PICTURES --export=site
 """
 

@@ -25,8 +25,14 @@ def candidates(
             there are no files in 8 bits.
 
     Raises:
-        UserError: packages are not installed, or a layer has no counterpart.
+        UserError: packages are not installed, a layer has no counterpart, or the generator is not
+            written on `Operations`.
     """
+    if formats and not generator.is_written_on_operations():
+        raise UserError(
+            f"--formats={','.join(formats)}: a network from import_weights --from=tfa, or from a "
+            "function of your own, is exported as SavedModel and TFLite alone"
+        )
     source = Source(generator, pictures)
     made: dict[str, Candidate] = {}
     for name in formats:

@@ -66,6 +66,13 @@ class Generator(keras.Model):
         """Computes the network for x: its layers in order, each carried out by `apply`."""
         raise NotImplementedError
 
+    @classmethod
+    def is_written_on_operations(cls) -> bool:
+        """Whether there is `compute`; graphs of other programs and a user's own functions can only
+        be called whole.
+        """
+        return cls.compute is not Generator.compute
+
     def _operations(self, training: bool) -> Operations:
         recomputes = training and self.recompute
         return RecomputingOperations(training) if recomputes else Operations(training)

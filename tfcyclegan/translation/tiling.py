@@ -133,7 +133,7 @@ class Tiler:
     """
 
     def __init__(self, generator: Generator, tile: int | None = None, device: str | None = None):
-        if not self.takes(generator):
+        if not generator.is_written_on_operations():
             raise UserError(
                 "--tile: a network from import_weights --from=tfa, or from a function of your own, "
                 "can only be computed whole; leave --tile out"
@@ -141,11 +141,6 @@ class Tiler:
         self._generator, self._tile, self._device = generator, tile or TILE, device
         self._whole_pixels = WHOLE_PIXELS if tile is None else tile**2
         self._given_up = threading.Event()
-
-    @staticmethod
-    def takes(generator: Generator) -> bool:
-        """Whether the generator can be computed in tiles: it is written on `Operations`."""
-        return type(generator).compute is not Generator.compute
 
     def of(self, generator: Generator) -> "Tiler":
         """The same for another generator of the same layers; they give up together."""

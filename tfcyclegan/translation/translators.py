@@ -253,7 +253,7 @@ def from_run(
                 "batch norm nor dropout; leave it out"
             )
         identity["training_mode"] = True
-    tiles = not training_mode and (tile is not None or Tiler.takes(generator))
+    tiles = not training_mode and (tile is not None or generator.is_written_on_operations())
     tiler = Tiler(generator, tile, device) if tiles else None
     usual = run.config.load_size if run.config.preprocess == "resize_and_crop" else None
     function = as_function(generator, device, size=usual, training=training_mode)
