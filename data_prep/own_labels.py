@@ -31,7 +31,10 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 
 FOLDER = "{split}_labels"
+MISSING = ("refused", "ignored")
 LABEL_MAP = "label map, resized by nearest pixels alone"
+NO_LABEL = "picture without a label, none of its pixels counts"
+_READ_BY = {"label_format": "auto", "unknown_labels": "refused", "missing_labels": "refused"}
 _LOOKED_AT, _LOSSY_LOOKED_AT = 100, 10  # pictures of a domain to inspect for the guesses
 _LEAST_SIDE = 16
 _FEW_COLORS, _FEW_IN_ALL, _PIXELS_A_COLOR = 32, 64, 16
@@ -64,6 +67,12 @@ class LabelOptions(Options):
         "how to treat labels outside the table: as bad pictures, as ignored pixels, or as the "
         "class of the nearest colour",
         choices=class_maps.UNKNOWN,
+    )
+    missing_labels: str = option(
+        "refused",
+        "how to treat pictures without a label beside labelled ones: as bad pictures, or as "
+        "pictures none of whose pixels count",
+        choices=MISSING,
     )
 
 
@@ -128,11 +137,13 @@ def plan(
                 "--classes=cityscapes"
             )
             raise UserError(f"{directory}: labels need a table of their classes: {mend}")
-    if reader is None and (config.label_format, config.unknown_labels) != ("auto", "refused"):
-        raise UserError(
-            f"--label_format={config.label_format} --unknown_labels={config.unknown_labels}: also "
-            "need --classes=FILE.csv"
-        )
+    given = [
+        f"--{name}={getattr(config, name)}"
+        for name, usual in _READ_BY.items()
+        if getattr(config, name) != usual
+    ]
+    if reader is None and given:
+        raise UserError(f"{' '.join(given)}: also need --classes=FILE.csv")
     if reader is not None and not labelled and not map_splits:
         place = input_dir / FOLDER.format(split="trainA")
         raise UserError(
@@ -153,7 +164,7 @@ def plan(
         elif split in labelled:
             assert reader is not None
             made[split], inputs[split] = _with_labels(
-                sources, split, labelled[split], reader, max_bad, left_out
+                sources, split, labelled[split], reader, config.missing_labels, max_bad, left_out
             )
         else:
             made[split] = (
@@ -172,6 +183,8 @@ def plan(
             "label_format": config.label_format,
             "unknown_labels": config.unknown_labels,
         }
+        if config.missing_labels != "refused":  # older data sets do not have it
+            settings["missing_labels"] = config.missing_labels
     unlabelled = (
         tuple(split for split in splits if split not in labelled and split not in map_splits)
         if classes
@@ -285,6 +298,7 @@ def _with_labels(
     split: str,
     directory: Path,
     reader: Reader,
+    if_missing: str,
     max_bad: int,
     left_out: Counter[str],
 ) -> tuple[list[Source], str]:
@@ -316,7 +330,8 @@ def _with_labels(
         )
     missing = [key for key in keys if key not in found]
     alone = sorted(set(found) - set(keys))
-    if len(missing) > max_bad:
+    refused = if_missing == "refused"
+    if len(missing) > (max_bad if refused else len(keys) - 1):
         many = (
             f"{len(missing)} of {len(keys)} pictures of {split} have no label of the same name, "
             f"such as {manifest.printable(missing[0])}"
@@ -326,7 +341,12 @@ def _with_labels(
             if alone
             else ""
         )
-        raise UserError(f"{directory}: {many}{more}; --max_bad={len(missing)} leaves them out")
+        mend = (
+            f"--max_bad={len(missing)} leaves them out, and --missing_labels=ignored keeps them"
+            if refused
+            else "rename them"
+        )
+        raise UserError(f"{directory}: {many}{more}; {mend}")
     if alone:
         left_out["labels without a picture"] += len(alone)
     more = (
@@ -339,18 +359,14 @@ def _with_labels(
         f"{directory}: labels of {len(keys) - len(missing)} of {len(keys)} pictures of {split}, "
         f"by equal names{more}"
     )
-    made: list[Source] = [
-        _Labelled(
-            source.filename,
-            source.size,
-            source.read,
-            source,
-            reader,
-            directory.absolute(),
-            found.get(key, ""),
-        )
-        for source, key in zip(sources, keys, strict=True)
-    ]
+
+    def labelled(source: Source, key: str) -> Source:
+        common = source.filename, source.size, source.read, source
+        if key not in found and not refused:
+            return _Ignored(*common, reader.classes.void_id)
+        return _Labelled(*common, reader, directory.absolute(), found.get(key, ""))
+
+    made = [labelled(source, key) for source, key in zip(sources, keys, strict=True)]
     return made, files.sha256_of_json(stated)
 
 
@@ -367,6 +383,21 @@ class _Unlabelled(Source):
 
     def take_all(self, max_pixels: int) -> list[Taken]:
         return [_labelled(taken, records.NO_LABEL) for taken in self.inner.take_all(max_pixels)]
+
+
+@dataclass(frozen=True)
+class _Ignored(Source):
+    """A picture without a label in a folder where others have one: none of its pixels counts."""
+
+    inner: Source
+    void_id: int
+
+    def take_all(self, max_pixels: int) -> list[Taken]:
+        made = []
+        for taken in self.inner.take_all(max_pixels):
+            ids = np.full((taken.picture.height, taken.picture.width), self.void_id, np.uint8)
+            made.append(_labelled(taken, _label(ids, ""), frozenset({NO_LABEL})))
+        return made
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ for each class wherever generators are used, and some labelled pictures, as a us
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -337,6 +338,38 @@ def test_shares_and_names(home, tmp_path):
     for given, told in (("1.5", "a share is above 0"), ("none.txt", "cannot be read")):
         with pytest.raises(UserError, match=f"--labelled={given}: {told}"):
             batches_of(home, given)
+
+
+def test_few_labels_beside_many_pictures(home, tmp_path, capsys):
+    root = tmp_path / "pictures"
+    shutil.copytree(home / "pictures", root)
+    for seed in (0, 2):
+        (root / f"trainA_labels/{seed}.png").unlink()
+    place = {"input_dir": str(root), "output_dir": str(tmp_path / "data")}
+    few = {**place, "classes": str(home / "c.csv")}
+    with pytest.raises(UserError, match=r"2 of 4 .* and --missing_labels=ignored keeps them$"):
+        folders.run(folders.Config(**few))
+    folders.run(folders.Config(**few, missing_labels="ignored"))
+    assert "labels of 2 of 4 pictures of trainA" in capsys.readouterr().out
+    made = json.loads((tmp_path / "data/manifest.json").read_text())
+    assert made["conversions"]["picture without a label, none of its pixels counts"] == 2
+
+    batches, pairs = batches_of(tmp_path, "1", crop_size=Size(40, 40), flip=False)
+    assert pairs.indices.tolist() == [[1, 1], [3, 3]]
+    assert (
+        "--labelled=1: 2 of 4 pictures have no label with a pixel that counts"
+        in capsys.readouterr().out
+    )
+    unpaired = {batches.batch(step)[0][0].tobytes() for step in range(12)}
+    assert unpaired == {photo(seed).tobytes() for seed in (0, 2)}
+    (tmp_path / "names.txt").write_text("0\n")
+    with pytest.raises(UserError, match="none of the 1 pictures has a label with a pixel"):
+        batches_of(tmp_path, str(tmp_path / "names.txt"))
+
+    for path in (root / "trainA_labels").iterdir():
+        path.rename(path.with_stem(f"other_{path.stem}"))
+    with pytest.raises(UserError, match=r"4 of 4 .* have no label .*; rename them$"):
+        folders.run(folders.Config(**few, missing_labels="ignored"))
 
 
 SEMI_SUPERVISED = {

@@ -14,6 +14,7 @@ from tfcyclegan.data.pairs import KnownPairs, numbers_by_name
 from tfcyclegan.data.pixels import Pixels
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 
 _DRAW = 6  # stream of random numbers; `pairs` and the batches have others
 _SHOWN = 5
@@ -93,6 +94,31 @@ def labelled_indices(given: str, pixels: Pixels, split: str, seed: int) -> np.nd
     if not names:
         raise UserError(f"--labelled={given}: names no picture; one name a line")
     return np.sort([numbers[name] - 1 for name in names])
+
+
+def with_a_class(given: str, chosen: np.ndarray, train_ids: Pixels) -> np.ndarray:
+    """Those of `chosen` whose labels have a pixel that counts; how many have none is reported.
+
+    Args:
+        given: as above.
+        chosen: numbers of pictures, ascending.
+        train_ids: of `open_labels`.
+
+    Raises:
+        UserError: none has.
+    """
+    counts = np.array([(train_ids[int(index)] != IGNORED).any() for index in chosen])
+    if not counts.any():
+        raise UserError(
+            f"--labelled={given}: none of the {len(chosen)} pictures has a label with a pixel that "
+            "counts; give a larger share, or a file of names"
+        )
+    if not counts.all():
+        log(
+            f"--labelled={given}: {(~counts).sum()} of {len(chosen)} pictures have no label with a "
+            "pixel that counts; they train without labels"
+        )
+    return chosen[counts]
 
 
 def as_pairs(given: str, chosen: np.ndarray, total: int, seed: int, weight: float) -> KnownPairs:

@@ -148,6 +148,7 @@ def _semi_supervised(
     stored = config.cache == "pixels"
     where = cache_dir(config, split)
     ids = open_labels(split.source, split.name, where, size=size, stored=stored)
+    chosen = labelled.with_a_class(config.labelled, chosen, ids)
     label_pictures = labelled.LabelPictures(ids, of_b.classes, chosen)
     total, weight = len(pixels[0]), config.lambda_paired
     pairs = labelled.as_pairs(config.labelled, chosen, total, config.seed, weight)
