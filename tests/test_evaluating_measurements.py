@@ -230,7 +230,8 @@ def test_workers_of_an_engine_translate_and_score_alike(
     inputs = dict(split.source.arrays(split.name))
     inputs = {measurement_name(name, split.name): array for name, array in inputs.items()}
     scale = Scale("none", Size(24, 24), Size(24, 24))
-    translate_arrays(open_(), inputs, tmp_path / "ab", scale, Elsewhere(Twice(), open_))
+    identity = split.source.identity_of(split.name)
+    translate_arrays(open_(), inputs, tmp_path / "ab", scale, identity, Elsewhere(Twice(), open_))
     for path in (place / "made_by_run" / "ab").rglob("*.npy"):
         there = tmp_path / "ab" / path.relative_to(place / "made_by_run" / "ab")
         assert there.read_bytes() == path.read_bytes()

@@ -237,6 +237,20 @@ def test_workers_of_an_engine_give_the_same_scores(evaluated, tmp_path, monkeypa
     assert not (there / ".work").exists()
 
 
+def test_translations_of_another_split_are_replaced(evaluated, tmp_path, capsys):
+    run_dir = shutil.copytree(evaluated / "run0", tmp_path / "run")
+    record = run_dir / "evaluation/ab/translation.json"
+    made = json.loads(record.read_text())
+    assert made["split"] == "testA" and made["data"]
+    record.write_text(json.dumps({**made, "split": "valA"}))
+    picture = min((run_dir / "evaluation/ab").glob("*.png"))
+    expected = picture.read_bytes()
+    picture.write_bytes(max((run_dir / "evaluation/ab").glob("*.png")).read_bytes())
+    assert cli.main(["evaluate", f"--run_dir={run_dir}", "--features=none"]) == 0
+    assert "replacing the translations there" in capsys.readouterr().out
+    assert picture.read_bytes() == expected and json.loads(record.read_text()) == made
+
+
 @pytest.fixture
 def translations(tiles, tmp_path):
     """The true pictures as translations."""

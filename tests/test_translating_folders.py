@@ -435,6 +435,23 @@ def test_two_stored_pictures_of_one_name_are_refused(tmp_path):
         translate_split([NEGATIVE], open_source(tmp_path / "data"), "testA", tmp_path / "out")
 
 
+def test_pictures_of_another_split_are_not_taken_for_these(tmp_path, capsys):
+    root, out = tmp_path / "root", tmp_path / "out"
+    for split in ("trainA", "trainB", "valA", "testA"):
+        (root / split).mkdir(parents=True)
+        GRAY.save(root / split / "0001.png")
+    preparing.run(preparing.Config(input_dir=str(root), output_dir=str(tmp_path / "data")))
+    source = open_source(tmp_path / "data")
+    translate_split([NEGATIVE], source, "valA", out)
+    with pytest.raises(UserError, match="holds translations of another model, of other pictures"):
+        translate_split([NEGATIVE], source, "testA", out)
+    made = json.loads((out / "translation.json").read_text())
+    older = {key: value for key, value in made.items() if key not in ("data", "split")}
+    (out / "translation.json").write_text(json.dumps(older))  # as 0.2.0 wrote it
+    translate_split([NEGATIVE], source, "testA", out)
+    assert "1 already existed" in capsys.readouterr().out
+
+
 def test_the_direction_of_a_run_that_has_one(capsys):
     run_of = lambda *networks: SimpleNamespace(directory="run", networks=networks)  # noqa: E731
     assert [

@@ -164,13 +164,12 @@ def without_counts(record: Any) -> Any:
 
 
 def completed(record: Any, identity: Mapping[str, Any]) -> Any:
-    """A record without the counts, with the direction of an exported model added if 0.1.0 wrote it
-    without: the model determines the direction, so `identity` supplies it if the model is the same.
+    """A record without the counts, with what older versions left out taken from `identity`: 0.1.0
+    the direction of an exported model, which the model determines, and 0.2.0 the pictures of a
+    data set.
     """
     told = without_counts(record)
-    later = {"direction"} & identity.keys()
-    return (
-        {**{key: identity[key] for key in later}, **told}
-        if isinstance(told, dict) and "model" in told
-        else told
-    )
+    if not isinstance(told, dict):
+        return told
+    later = {"data", "split"} | ({"direction"} if "model" in told else set())
+    return {**{key: identity[key] for key in later & identity.keys()}, **told}

@@ -132,6 +132,10 @@ class DataSource:
             if example.array is not None
         )
 
+    def identity_of(self, split: str) -> dict[str, str]:
+        """What identifies the pictures of `split` in the records of results made from them."""
+        return {"data": self.fingerprint, "split": split}
+
     def values_of(self, split: str) -> Values | None:
         """The meaning of `split`'s numbers; None for pictures."""
         return self.values.get(split[-1] if split[-1] in "AB" else "")

@@ -75,12 +75,12 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
     translator = translators[0]
     require_values(translator.values, sides, direction)
     of_measurements = any(side.stored for side in sides.values())
-    if (folder / RECORD).exists() and without_counts(files.read_json(folder / RECORD)) != record_of(
-        translator, scale
-    ):
+    identity = record_of(translator, scale) | split.source.identity_of(split.name)
+    record = folder / RECORD
+    if record.exists() and without_counts(files.read_json(record)) != identity:
         log(
-            f"{folder}: replacing the translations there, which are by another checkpoint or at "
-            "another scale"
+            f"{folder}: replacing the translations there, which are by another checkpoint, of "
+            "other pictures or at another scale"
         )
         files.remove(folder)
     spool = task.spool()
@@ -90,7 +90,7 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
     names_of_pairs(inputs, held_out, task.pairs, direction, task.purpose)
     elsewhere = of_run(task.engine, run, checkpoint, direction) if task.engine else None
     if of_measurements:
-        translate_arrays(translators, inputs, folder, scale, elsewhere)
+        translate_arrays(translators, inputs, folder, scale, identity, elsewhere)
     elif elsewhere:
         if len(inputs) < split.count:
             collections.deque(named_once(pictures_of_split(split.source, split.name)), maxlen=0)

@@ -21,7 +21,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress
 from tfcyclegan.translation.elsewhere import PART, Elsewhere, opened
-from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
+from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up
 
 ENDINGS = (".npy", ".png")
 """Endings of translations, see above."""
@@ -32,10 +32,11 @@ def translate_arrays(
     inputs: Mapping[str, np.ndarray],
     folder: Path,
     scale: Scale,
+    identity: dict[str, Any],
     elsewhere: Elsewhere | None = None,
 ) -> None:
-    """Translates the inputs that `folder`, which must not hold translations by another model, does
-    not have yet.
+    """Translates the inputs that `folder`, which must not hold other translations, does not have
+    yet.
 
     Args:
         translators: copies of one translator, one per device.
@@ -43,6 +44,7 @@ def translate_arrays(
             pictures uint8 [H, W, C].
         folder: folder for the translations.
         scale: size of the network's input; translations are resized back.
+        identity: what identifies the translations.
         elsewhere: the workers that translate, which must be able to read the inputs; None
             translates here.
     """
@@ -51,8 +53,8 @@ def translate_arrays(
         recording(
             folder,
             RECORD,
-            record_of(translators[0], scale),
-            ("translating", "translated", "another model's translations"),
+            identity,
+            ("translating", "translated", "translations of another model or of other pictures"),
             total=len(inputs),
             unit="measurement" if translators[0].values.source else "picture",
         ) as ledger,

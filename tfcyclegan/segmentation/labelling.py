@@ -84,7 +84,7 @@ def label_split(
     pictures = ((picture_name(name, split.name), encoded) for name, encoded in split.pictures())
     decoded, settings, unread = (
         in_memory(pictures, reading.rules),
-        reading.settings(),
+        reading.settings() | split.source.identity_of(split.name),
         split.source.left_out,
     )
     _label_all(
@@ -148,7 +148,11 @@ def _label_all(
             "load_size": segmenter.scale,
             **settings,
         },
-        told=("labelling", "labelled", "results of another segmenter or with other settings"),
+        told=(
+            "labelling",
+            "labelled",
+            "results of another segmenter, of other pictures or with other settings",
+        ),
         left_out=left_out,
         hints=hints,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.notes import Journal
-from tfcyclegan.data.picture_folders import USUAL, recording
+from tfcyclegan.data.picture_folders import recording
 from tfcyclegan.data.shards import WORK
 from tfcyclegan.engines import Engine, results
 from tfcyclegan.errors import RunError
@@ -77,7 +77,7 @@ def translate_split_elsewhere(
         elsewhere: the workers.
     """
     source, count = split.source, split.count
-    identity = {**record_of(translators[0], scale), **USUAL.settings()}
+    identity = record_of(translators[0], scale) | source.identity_of(split.name)
     make = functools.partial(
         _part_translator,
         elsewhere.open,

@@ -30,7 +30,14 @@ from tfcyclegan.translation.measured_files import (
     stem_of,
     tell_values,
 )
-from tfcyclegan.translation.translators import AT_ONCE, RECORD, Translator, give_up, record_of
+from tfcyclegan.translation.translators import (
+    AT_ONCE,
+    RECORD,
+    TOLD,
+    Translator,
+    give_up,
+    record_of,
+)
 from tfcyclegan.translation.value_pair import describe, network_size
 
 
@@ -108,17 +115,11 @@ def translate_measured_split(
         for _ in range(AT_ONCE)
         for translator in translators
     ]
-    told = (
-        "translating",
-        "translated",
-        "translations of another model, at another scale or with other settings",
-    )
+    identity = record_of(model, scale) | source.identity_of(split)
     total = source.counts[split]
     with (
-        recording(
-            output, RECORD, record_of(model, scale), told, total=total, unit="array"
-        ) as ledger,
-        Progress(total, unit="array", label=told[0]) as progress,
+        recording(output, RECORD, identity, TOLD, total=total, unit="array") as ledger,
+        Progress(total, unit="array", label=TOLD[0]) as progress,
     ):
         after = functools.partial(save, ledger)
         for _ in Stages(before, copies, after, lambda: give_up(translators)).of(missing()):

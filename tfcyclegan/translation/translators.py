@@ -47,7 +47,7 @@ RECORD = "translation.json"
 TOLD = (
     "translating",
     "translated",
-    "translations of another model, at another scale or with other settings",
+    "translations of another model, of other pictures, at another scale or with other settings",
 )
 """Phrases of `write_pictures`."""
 NEAREST_ALONE = "only nearest pixels resize them"
@@ -482,7 +482,7 @@ def translate_split(
         source.counts[split],
         split in source.label_maps,
     )
-    read, unread = reading.settings(), source.left_out
+    read, unread = reading.settings() | source.identity_of(split), source.left_out
     if nearest and scale:
         log(f"{source.directory}: split {split} is label maps: {NEAREST_ALONE}")
     return _translate_all(
