@@ -72,7 +72,7 @@ def add_run(run_dir: str, direction: str, name: str, told: str) -> None:
 
 def let_judge(data_dir: str, *names: str) -> None:
     source = open_source(data_dir)
-    found = judge(Split(source, "train"), Split(source, "val"), Path(data_dir) / ".cache")
+    found = judge(Split(source, "train"), Path(data_dir) / ".cache")
     pictures = {name: street_runs.read_sheet(name) for name in names}
     pictures["real"] = [street_runs.drawn(number, "photo") for number in street_runs.TEST]
     for name, shown in pictures.items():

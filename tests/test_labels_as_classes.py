@@ -20,10 +20,12 @@ from tests.test_training import checkpoint, without_timing
 from tfcyclegan import cli, flags
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.data import images
-from tfcyclegan.data.domains import open_domains
+from tfcyclegan.data.domains import Split, open_domains
 from tfcyclegan.data.label_coding import LabelCoding
 from tfcyclegan.data.labels import CITYSCAPES, ClassTable, LabelClass
 from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation.class_ids import read_ids
+from tfcyclegan.evaluation.spool import Spool
 from tfcyclegan.exports import onnx_graph
 from tfcyclegan.exports.runtimes import ONNX, open_program
 from tfcyclegan.losses import class_error
@@ -362,6 +364,11 @@ def test_few_labels_beside_many_pictures(home, tmp_path, capsys):
     )
     unpaired = {batches.batch(step)[0][0].tobytes() for step in range(12)}
     assert unpaired == {photo(seed).tobytes() for seed in (0, 2)}
+    source = open_domains(str(tmp_path / "data")).a
+    scored = read_ids(Split(source, "trainA"), TABLE, Spool(tmp_path))
+    assert list(scored) == ["1", "3"]
+    np.testing.assert_array_equal(scored["3"], drawn(3))
+    assert "2 labels of 4 without a pixel that counts" in capsys.readouterr().out
     (tmp_path / "names.txt").write_text("0\n")
     with pytest.raises(UserError, match="none of the 1 pictures has a label with a pixel"):
         batches_of(tmp_path, str(tmp_path / "names.txt"))

@@ -393,16 +393,15 @@ def test_the_export_gives_what_keras_gives(trained, tmp_path, capsys):
 
 def test_the_judge_is_trained_once(data, tmp_path, monkeypatch):
     source = open_source(data)
-    train, val = Split(source, "train"), Split(source, "val")
+    train = Split(source, "train")
     settings = {"steps": 1, "ema_decay": 0.0, "deterministic": False}
-    first = judge(train, val, tmp_path, options(**settings))
+    first = judge(train, tmp_path, options(**settings))
     monkeypatch.setattr(
         "tfcyclegan.segmentation.trained_judge.train_segmenter",
         lambda *_, **__: pytest.fail("trained again"),
     )
-    again = judge(train, val, tmp_path, options(**settings, devices=1))
-    assert again.segmenter.identity == first.segmenter.identity and again.mean_iou == first.mean_iou
-    assert first.mean_iou == pytest.approx(first.segmenter.score_split(val).class_iou)
+    again = judge(train, tmp_path, options(**settings, devices=1))
+    assert again.segmenter.identity == first.segmenter.identity
     assert [ids.shape for ids in first.predict([frame(1)[0], frame(2)[0][:9, :13]])] == [
         (16, 32),
         (9, 13),

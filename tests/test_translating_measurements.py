@@ -2,6 +2,7 @@
 came in.
 """
 
+import errno
 import json
 import time
 from pathlib import Path
@@ -254,6 +255,22 @@ def test_nodata_of_the_training_that_a_file_cannot_hold_is_none_of_it(given, tmp
     model = identity(values("int16", 0, 200, nodata=-32768), values("float32", 0, 1))
     translate_measurements([model], given, tmp_path / "out")
     np.testing.assert_allclose(read(tmp_path / "out" / "a.npy"), [[0, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_full_disk_is_not_blamed_on_the_file(given, tmp_path, monkeypatch, tiled):
+    def full(self, values, plane, top=0):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    np.save(given / "scene.npy", np.random.default_rng(0).random((40, 40)).astype(np.float32))
+    network = make_generator("resnet_1blocks", base_filters=4, in_channels=1, out_channels=1)
+    pair = ValuePair(values("float32", 0, 1), values("float32", 0, 1))
+    tiler = Tiler(network, 24) if tiled else None
+    model = Translator({}, 1, 4, as_function(network), tiler, values=pair)
+    monkeypatch.setattr("tfcyclegan.translation.measured_files.MeasuredFile.write", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        translate_measurements([model], given, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.suffix == ".npy"] == []
 
 
 def test_scenes_in_tiles_are_those_of_the_whole_network(given, tmp_path):

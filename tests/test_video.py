@@ -1,5 +1,6 @@
 """Videos as pictures with times, and back: written and read by PyAV on its own as well."""
 
+import errno
 import json
 import os
 from fractions import Fraction
@@ -226,6 +227,16 @@ def test_frozen_statistics_are_those_of_all_measured_frames_together(eager):
     (alone,) = with_frozen_statistics([translator], frames[:1])
     first = images.to_float(frames[0])[np.newaxis]
     np.testing.assert_allclose(alone.in_floats(first), translator.in_floats(first), atol=1e-4)
+
+
+def test_a_full_disk_is_not_blamed_on_the_video(tmp_path, monkeypatch):
+    def full(self, frame):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tfcyclegan.translation.video.VideoWriter.write", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        translate_video([shaking(0)], moving(tmp_path / "in.mp4"), tmp_path / "out")
+    assert not (tmp_path / "out" / "in.mp4").exists()
 
 
 def test_statistics_that_cannot_be_frozen_are_told(tmp_path):

@@ -7,7 +7,7 @@ OUTPUT/
     semantic_translator/  the run of the translator with semantic losses
     arms/ARM/seed-N/      a segmenter's run directory and its scores.json; a finished one is not
                           trained again
-    results.json  results.csv  arms_page.html
+    results.json  results.csv  report.html
 """
 
 import csv
@@ -287,7 +287,7 @@ def _write(
     for row in table:
         printed.add_row(row.name, *arms_page.shown(row))
     log_table(printed)
-    log(f"report: {directory / 'arms_page.html'}, numbers: {directory / 'results.csv'}")
+    log(f"report: {directory / 'report.html'}, numbers: {directory / 'results.csv'}")
 
 
 def _mean(values: list[float | None]) -> float:

@@ -63,7 +63,7 @@ def run(config: EvaluateConfig) -> Path:
         )
     regions = Path(config.regions) if config.regions else None
     judges = (
-        {direction: _judge(domains, config.split, direction) for direction in directions}
+        {direction: _judge(domains, direction) for direction in directions}
         if config.judge == "auto"
         else {}
     )
@@ -113,7 +113,7 @@ def _shown(config: EvaluateConfig, trained: "Run") -> dict[str, str]:
     return config.display if config.displays_by_choice else trained.config.display
 
 
-def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
+def _judge(domains: "Domains", direction: str) -> "Judge | str":
     """A segmenter of real photos of the direction's target domain, or the reason why there is
     none.
     """
@@ -129,6 +129,6 @@ def _judge(domains: "Domains", purpose: str, direction: str) -> "Judge | str":
             "--judge=auto is for photos"
         )
     try:
-        return judge(train, domains.require(purpose, target), train.source.cache)
+        return judge(train, train.source.cache)
     except UserError as error:
         return f"judge: {error}"

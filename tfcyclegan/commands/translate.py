@@ -68,7 +68,7 @@ def run(config: TranslateConfig) -> None:
     from tfcyclegan.data.images import RESIZED
     from tfcyclegan.data.intake import HINTS
     from tfcyclegan.data.video import is_video
-    from tfcyclegan.exports import exported_models
+    from tfcyclegan.exports import exported_models, model_metadata
     from tfcyclegan.translation.answers import with_answers
     from tfcyclegan.translation.data_sets import translate_data
     from tfcyclegan.translation.elsewhere import of_model, of_run
@@ -125,7 +125,11 @@ def run(config: TranslateConfig) -> None:
         )
     elif config.input:
         _tell_contradiction(Path(config.input), direction)
-        nearest = trained is not None and direction[0] in trained.label_maps
+        nearest = (
+            direction[0] in trained.label_maps
+            if trained
+            else model_metadata.takes_label_maps(model_metadata.read(model))
+        )
         reading = _reading(config, trained, translators[0].reading, direction)
         truths = truths_of(Path(config.input), Path(config.truth), reading) if config.truth else {}
         translate_path(

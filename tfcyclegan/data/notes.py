@@ -164,12 +164,12 @@ def without_counts(record: Any) -> Any:
 
 
 def completed(record: Any, identity: Mapping[str, Any]) -> Any:
-    """A record without the counts, with what older versions left out taken from `identity`: 0.1.0
-    the direction of an exported model, which the model determines, and 0.2.0 the pictures of a
-    data set.
+    """A record without the counts, with what older versions left out taken from `identity`: of an
+    exported model the direction (0.1.0) and the weights of a SavedModel, and the pictures of a data
+    set (0.2.0).
     """
     told = without_counts(record)
     if not isinstance(told, dict):
         return told
-    later = {"data", "split"} | ({"direction"} if "model" in told else set())
+    later = {"data", "split"} | ({"direction", "weights"} if "model" in told else set())
     return {**{key: identity[key] for key in later & identity.keys()}, **told}

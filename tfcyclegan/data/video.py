@@ -160,11 +160,20 @@ class VideoReader:
             raise BadPicture(f"cannot be decoded ({error.strerror})") from error
 
     def sound(self) -> Iterator[Any]:
-        """The packets of its sound, unchanged."""
-        if self.audio is not None:
-            with _library().open(str(self.path)) as again:
+        """The packets of its sound, unchanged.
+
+        Raises:
+            BadPicture: they cannot be read.
+        """
+        if self.audio is None:
+            return
+        av = _library()
+        try:
+            with av.open(str(self.path)) as again:
                 stream = again.streams.audio[0]
                 yield from (packet for packet in again.demux(stream) if packet.dts is not None)
+        except av.FFmpegError as error:
+            raise BadPicture(f"its sound cannot be read ({error.strerror})") from error
 
     def close(self) -> None:
         self._container.close()

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 
 from tfcyclegan.config import Size, TrainConfig
-from tfcyclegan.data import images
-from tfcyclegan.data.domains import Domains, Split
+from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.images import Scale
-from tfcyclegan.data.labels import ClassTable
 from tfcyclegan.data.notes import LeftOut, without_counts
-from tfcyclegan.data.picture_folders import named_once, picture_name, pictures_of_split
+from tfcyclegan.data.picture_folders import named_once, pictures_of_split
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.evaluation.class_ids import common_classes, read_ids
 from tfcyclegan.evaluation.measured_gathering import Loaded, measure, require_values
 from tfcyclegan.evaluation.sides import Side
 from tfcyclegan.evaluation.spool import Spool
@@ -357,9 +356,9 @@ def assemble(
     channels = {domain: sides[domain].channels for domain in direction}
     aligned = domains.aligned(purpose)
     partners = find_partners(inputs, held_out, task.pairs, direction, purpose, aligned=aligned)
-    classes, why_not = _common_classes(split, target_split or train)
+    classes, why_not = common_classes(split, target_split or train)
     ids, held_out_ids = (
-        _ids(one, spool) if one and one.labelled and not why_not else {}
+        read_ids(one, classes, spool) if one and one.labelled and classes and not why_not else {}
         for one in (split, target_split)
     )
     of_partners = not ids and bool(held_out_ids)
@@ -446,36 +445,6 @@ def _told_channels(channels: Mapping[str, int], source: str, target: str) -> lis
         f"channels: {gray} is gray, its stored colours are converted to luminance; controls start "
         f"from {way}"
     ]
-
-
-def _common_classes(split: Split, target: Split) -> tuple[ClassTable | None, str]:
-    """The class table of both domains' ids and label maps, the target's if they differ; and in that
-    case, why there are no scores by class.
-    """
-    tables = [
-        one.source.require_labels(one.name)
-        if one.labelled
-        else one.source.classes
-        if one.holds_label_maps
-        else None
-        for one in (target, split)
-    ]
-    ours, theirs = tables
-    if ours is not None and theirs is not None and (difference := ours.difference(theirs)):
-        return (
-            ours,
-            f"labels: the classes of {split} and {target} differ: {difference}; no scores by class",
-        )
-    return ours or theirs, ""
-
-
-def _ids(split: Split, spool: Spool) -> Pictures:
-    """Class ids by name, stored encoded."""
-    stored = (
-        (picture_name(filename, split.name), np.frombuffer(label, np.uint8))
-        for filename, _, label in split.source.labelled_pictures(split.name)
-    )
-    return Made(lambda label: images.decode_ids(label.tobytes()), spool.keep(stored))
 
 
 def are_cityscapes(domains: Domains) -> bool:

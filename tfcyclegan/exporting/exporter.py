@@ -12,6 +12,7 @@ saved_models/NAME/1/            the SavedModel, with a higher number at each exp
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +114,24 @@ def export(
     generator = load_generator(run, checkpoint, direction)
     size = tflite_size or run.config.crop_size
     tflite.check_size(generator, size)
-    domains = _domains(run, data_dir)
-    own = domains if domains and domains.fingerprint == run.data_fingerprint else None
+    there = _domains_of(run, data_dir)
+    domains = open_domains(data_dir) if data_dir else there
+    own = there if there and there.fingerprint == run.data_fingerprint else None
     title = run.data_title or (own.title if own else "")
+    values = ValuePair.of_domains(run.values, direction)
+    reading = own.settings(direction[0]) if own else {}
+    opened = (
+        opening_of((own.a if direction == "ab" else own.b).settings)
+        if own and values.source
+        else {}
+    )
     identity = {
         "weights": weights_hash(generator),
         "direction": direction,
         "tflite_size": str(size),
         "min_psnr": min_psnr,
         "measured_on": domains.fingerprint if domains else "",
+        "reading": reading | opened,
         "tfcyclegan": __version__,
     }
     if tuple(formats) != ("saved_model", "tflite"):
@@ -135,16 +145,10 @@ def export(
         log(f"{newest}: already holds this model")
         return newest
     channels = generator.settings["in_channels"]
-    values = ValuePair.of_domains(run.values, direction)
-    reading = own.settings(direction[0]) if own else {}
-    opened = (
-        opening_of((own.a if direction == "ab" else own.b).settings)
-        if own and values.source
-        else {}
-    )
     described = {
         "format": files.FORMAT,
         **identity,
+        "exported": datetime.now(UTC).date().isoformat(),
         **_provenance(run, checkpoint, generator.count_params()),
         "data": title,
         "interface": {
@@ -162,7 +166,6 @@ def export(
         "domains": _names(title, direction),
         "label_maps": _label_maps(run, own, direction),
         "trained_at": _trained_at(run, checkpoint),
-        "reading": reading | opened,
     }
     pictures = comparison_pictures(domains, direction[0], size, channels, run.config.interpolation)
     function = as_function(generator, size=size)
@@ -269,14 +272,13 @@ def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]
     }
 
 
-def _domains(run: Run, data_dir: str) -> Domains | None:
-    """The data to measure on, or None if the run's own no longer exists."""
-    if data_dir:
-        return open_domains(data_dir)
+def _domains_of(run: Run, data_dir: str) -> Domains | None:
+    """The run's own data; None if they are gone, which is told unless `data_dir` is measured on."""
     try:
         return open_domains(run.config.data_dir, recipe=run.config.data_recipe)
     except UserError as error:
-        log(f"no measurements on real pictures, and no int8 file: {error}")
+        if not data_dir:
+            log(f"no measurements on real pictures, and no int8 file: {error}")
         return None
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,20 @@ _LICENCES = {
         "public domain (NOAA)"
     ),
 }
+_KINDS = {
+    "cyclegan": ("A CycleGAN generator (Zhu et al. 2017)", "unpaired pictures"),
+    "augmented": (
+        "A generator of Augmented CycleGAN (Almahairi et al. 2018)",
+        "unpaired pictures",
+    ),
+    "cut": ("A CUT generator (Park et al. 2020)", "unpaired pictures"),
+    "fastcut": ("A FastCUT generator (Park et al. 2020)", "unpaired pictures"),
+    "pix2pix": ("A pix2pix generator (Isola et al. 2017)", "pairs"),
+    "distill": (
+        "A generator that learned from a larger one (Li et al. 2020)",
+        "unpaired pictures",
+    ),
+}
 _DRAWN = "drawn by this program, under its licence (MIT)"
 _UNKNOWN = "not known to this program: ask whoever gave the pictures"
 
@@ -53,7 +66,12 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
     return environment.get_template("model_card.md").render(
         name=directory.parent.name,
         version=directory.name,
-        made=datetime.now(UTC).date().isoformat(),
+        learned=_learned(run),
+        weights={
+            name: value
+            for name, value in vars(run.config).items()
+            if name.startswith("lambda_") and value
+        },
         run=run,
         config=run.config,
         metadata=metadata,
@@ -62,6 +80,16 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
         training=_training(run, metadata["checkpoint"]),
         scores=scores_of(run, metadata["direction"]),
     )
+
+
+def _learned(run: Run) -> str:
+    """What kind of generator it is, and what it learned from."""
+    kind, data = _KINDS[run.config.method]
+    if run.config.labelled:
+        data = "pictures of which some are labelled"
+    elif run.config.lambda_paired:
+        data = "pictures of which some are known pairs"
+    return f"{kind}, trained on {data}"
 
 
 def _data(source: DataSource) -> dict[str, Any]:

@@ -4,7 +4,7 @@ run's generator.
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -122,7 +122,9 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
     def translate(batch: np.ndarray, _keeps_weights_alive: Any = model) -> np.ndarray:
         return function(images=tf.constant(batch))["images"].numpy()
 
-    identity = _identity(path / "saved_model.pb", metadata)
+    identity = _identity(
+        path / "saved_model.pb", metadata, sorted((path / "variables").glob("variables.data-*"))
+    )
     newest = f"version {path.name}, the newest of {len(versions)}" if len(versions) > 1 else ""
     described = _described(
         metadata,
@@ -142,10 +144,16 @@ def open_model(path: Path, *, trusted: bool = False) -> Translator:
     )
 
 
-def _identity(file: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {"model": files.sha256_of(file)} | (
-        {"direction": direction} if (direction := model_metadata.direction_of(metadata)) else {}
-    )
+def _identity(
+    file: Path, metadata: Mapping[str, Any], weights: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Of a model's `file`, and of the files that hold its weights if that one does not."""
+    found: dict[str, Any] = {"model": files.sha256_of(file)}
+    if weights:
+        found["weights"] = files.sha256_of_json([files.sha256_of(one) for one in weights])
+    if direction := model_metadata.direction_of(metadata):
+        found["direction"] = direction
+    return found
 
 
 def _described(metadata: Mapping[str, Any], channels_out: int, channels_in: int, *more: str) -> str:
@@ -189,9 +197,10 @@ def _from_runtime(path: Path) -> Translator:
     status = model_metadata.status_of(metadata, path)
     doubt = "" if status == "usable" else f"{status} by the export"
     sizes = "pictures keep their sizes"
+    weights = [path.with_suffix(".bin")] if path.suffix == runtimes.OPENVINO else []
     channels = program.channels_out, program.channels_in
     return Translator(
-        _identity(path, metadata),
+        _identity(path, metadata, weights),
         program.channels_in,
         multiple,
         program,

@@ -40,6 +40,12 @@ def direction_of(metadata: Mapping[str, Any]) -> str:
     return direction if direction in ("ab", "ba") else ""
 
 
+def takes_label_maps(metadata: Mapping[str, Any]) -> bool:
+    """Whether its inputs are label maps, which only nearest pixels resize."""
+    maps = metadata.get("label_maps")
+    return isinstance(maps, dict) and maps.get("source") is True
+
+
 def domains_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
     """The source and target of the model: the domains' names, otherwise a and b of its data; empty
     if unknown.

@@ -1,9 +1,6 @@
-"""A judge: a segmenter trained once on real photos and their labels, kept, and its score on real
-test photos.
-"""
+"""A judge: a segmenter that is trained once on real photos and their labels, and kept."""
 
 import dataclasses
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +12,6 @@ from PIL import Image
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data.domains import Split
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures.confusion import class_iou
 from tfcyclegan.segmentation.labelled_pictures import open_labelled
 from tfcyclegan.segmentation.runs import SETTINGS
 from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter
@@ -24,7 +20,6 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 
 _FORMAT = 1  # increase it if the same settings would train another judge
-_SCORE = "judged.npy"
 # options that determine a judge's training, as opposed to its location and logging
 _DECIDING = [
     field.name
@@ -35,19 +30,16 @@ _DECIDING = [
 
 @dataclass(frozen=True)
 class Judge:
-    """A segmenter and its score on real photos.
+    """A segmenter of real photos.
 
     Attributes:
         name: network, and what it was trained on, to be printed beside every number.
         segmenter: to label translated photos with.
-        counts: its confusion matrix on the real test photos, int64 [C, C + 1]: the upper bound of
-            every score that it gives.
         directory: its run directory.
     """
 
     name: str
     segmenter: Segmenter
-    counts: np.ndarray
     directory: Path
 
     def predict(self, pictures: Sequence[np.ndarray], /) -> list[np.ndarray]:
@@ -56,22 +48,14 @@ class Judge:
 
     def __reduce__(self) -> Any:
         """Another process opens the segmenter again."""
-        return _reopened, (self.name, self.directory.absolute(), self.counts)
-
-    @property
-    def mean_iou(self) -> float:
-        """Its mean IoU on the real test photos."""
-        return float(class_iou(self.counts))
+        return _reopened, (self.name, self.directory.absolute())
 
 
-def judge(
-    train: Split, test: Split, cache_dir: Path, options: SegmenterOptions | None = None
-) -> Judge:
+def judge(train: Split, cache_dir: Path, options: SegmenterOptions | None = None) -> Judge:
     """The judge of a data set, trained if `cache_dir` lacks it.
 
     Args:
         train: real photos with labels to train on; never the pictures that are to be judged.
-        test: real photos with labels that it is scored on.
         cache_dir: keeps judges, each under a hash of its data and settings; an interrupted training
             is continued.
         options: options of its training; default: those of `SegmenterOptions`.
@@ -99,11 +83,11 @@ def judge(
         f"U-Net of width {options.width}, {options.steps} steps on {train.source.name}, split "
         f"{train.name}"
     )
-    return Judge(name, segmenter, _score(segmenter, test, directory), directory)
+    return Judge(name, segmenter, directory)
 
 
-def _reopened(name: str, directory: Path, counts: np.ndarray) -> Judge:
-    return Judge(name, load_segmenter(directory), counts, directory)
+def _reopened(name: str, directory: Path) -> Judge:
+    return Judge(name, load_segmenter(directory), directory)
 
 
 def _finished(directory: Path) -> Segmenter | None:
@@ -111,13 +95,3 @@ def _finished(directory: Path) -> Segmenter | None:
         return load_segmenter(directory)
     except UserError:
         return None
-
-
-def _score(segmenter: Segmenter, test: Split, directory: Path) -> np.ndarray:
-    key = files.sha256_of_json([segmenter.identity, test.source.fingerprint, test.name])
-    path = directory / f"{key[:16]}-{_SCORE}"
-    if not path.exists():
-        stream = io.BytesIO()
-        np.save(stream, segmenter.score_split(test, note="scoring the judge").counts)
-        files.write_bytes(path, stream.getvalue())
-    return np.load(path)

@@ -144,7 +144,10 @@ class MeasuredFile:
             intake.BadPicture: it cannot be read.
         """
         assert self._measurement is not None
-        return read_stack(self._measurement, plane, self.source.neighbours, window)
+        try:
+            return read_stack(self._measurement, plane, self.source.neighbours, window)
+        except OSError as error:  # unlike one of writing, it is of this file alone
+            raise intake.BadPicture(f"cannot be read ({error.strerror or error})") from error
 
     def take(self, tally: Mapping[str, int]) -> None:
         """Adds the counts of `count` for a part of it to the file's."""

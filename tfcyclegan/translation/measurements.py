@@ -199,7 +199,7 @@ def _translate_planes(
             return _Plane(work, number, np.empty(0), error=intake.BadPicture(work.file.bad))
         try:
             array = work.file.read(number)
-        except (intake.BadPicture, OSError) as error:
+        except intake.BadPicture as error:
             return _Plane(work, number, np.empty(0), error=error)
         seen = pair.to_network(pair.resized(array, work.size, work.interpolation))
         return _Plane(work, number, seen, pair.gaps(array), count(work.file.source, array))
@@ -256,6 +256,10 @@ def _translate_in_tiles(work: _Work, tiler: Tiler, scratch: Path, ledger: Ledger
     file, pair = work.file, work.file.values
     try:
         file.open()
+    except (intake.BadPicture, OSError) as error:
+        ledger.bad.append(_given_up(file, error))
+        return
+    try:
         for plane in range(file.shape.planes):
 
             def make(
@@ -277,7 +281,7 @@ def _translate_in_tiles(work: _Work, tiler: Tiler, scratch: Path, ledger: Ledger
                     file.take(tally)
                     band.append(values)
                 file.write(np.concatenate(band, axis=1), plane, top)
-    except (intake.BadPicture, OSError) as error:
+    except intake.BadPicture as error:
         ledger.bad.append(_given_up(file, error))
         file.close()
         return

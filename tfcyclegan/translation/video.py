@@ -164,7 +164,7 @@ def translate_video(
                 about = {"flicker": dataclasses.asdict(flicker), "notes": reader.notes}
                 files.write_json(target.with_suffix(".json"), about)
                 ledger.made += 1
-            except (BadPicture, OSError) as error:
+            except BadPicture as error:  # of reading; a full disk is no fault of the video
                 ledger.bad.append(f"{path}: {error}")
     return target
 
