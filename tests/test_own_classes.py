@@ -20,7 +20,7 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.data.pixels import PixelFile
 from tfcyclegan.data.source import open_source
-from tfcyclegan.evaluation import gathering
+from tfcyclegan.evaluation import class_ids, gathering
 from tfcyclegan.evaluation.scores_page import PAGE
 from tfcyclegan.segmentation.runs import SETTINGS, read_segmenter_run
 from tfcyclegan.segmentation.segmenter import load_segmenter
@@ -238,12 +238,12 @@ def other_data(home: Path, tmp_path: Path) -> Path:
 
 def test_two_tables_are_not_compared(home, tmp_path):
     photos, other = open_source(home / "data/photos"), open_source(other_data(home, tmp_path))
-    classes, reason = gathering._common_classes(Split(photos, "testA"), Split(other, "testB"))
+    classes, reason = class_ids.common_classes(Split(photos, "testA"), Split(other, "testB"))
     assert classes == other.classes and reason.endswith(
         "id 30 is roof, not tree; no scores by class"
     ), reason
-    assert gathering._common_classes(Split(photos, "testA"), Split(photos, "trainB")) == (TABLE, "")
-    assert gathering._common_classes(Split(photos, "trainB"), Split(photos, "trainB")) == (None, "")
+    assert class_ids.common_classes(Split(photos, "testA"), Split(photos, "trainB")) == (TABLE, "")
+    assert class_ids.common_classes(Split(photos, "trainB"), Split(photos, "trainB")) == (None, "")
 
 
 def test_other_classes_are_refused_in_one_line(segmenter, home, tmp_path, capsys):
