@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.street_set import street_set
-from tfcyclegan.data import labels
+from tfcyclegan.data import images, labels
 from tfcyclegan.measures import cycle_consistency as cycles
 from tfcyclegan.measures.cycle_consistency import CycleErrors, cycle_errors
 from tfcyclegan.measures.findings import BAD, OK
@@ -204,3 +204,27 @@ def test_lost_content_is_found(truthful):
     lost = dataclasses.replace(truthful, cycle=(lambda batch: constant, np.negative))
     assert cycles.content_lost(lost).verdict == BAD
     assert cycles.content_lost(truthful).verdict == OK
+
+
+def test_gaps_do_not_hide_that_the_input_is_lost():
+    """Generators whose output does not depend on their input, as a dead one's, and gaps that differ
+    from picture to picture.
+    """
+    draw = np.random.default_rng(0)
+    gaps = [draw.random((32, 32, 1)) < 0.3 for _ in REAL]
+    found_gaps = {one.tobytes(): gap for one, gap in zip(REAL, gaps, strict=True)}
+
+    def blanked(one: np.ndarray) -> np.ndarray:
+        return np.where(found_gaps[one.tobytes()], np.float32(-1), images.to_float(one))
+
+    convert = dataclasses.replace(
+        cycles.OF_PICTURES, source=blanked, source_gaps=lambda one: found_gaps[one.tobytes()]
+    )
+    noises = iter(
+        [np.random.default_rng(seed).uniform(-0.5, 0.5, (1, 32, 32, 3)) for seed in range(99)]
+    )
+    dead = lambda batch: next(noises)  # noqa: E731
+    same = {"as saved": lambda saved, seed: saved}
+    found = cycle_errors(REAL, dead, dead, degradations=same, convert=convert)
+    assert found.clean.mean() == pytest.approx(found.unrelated.mean(), rel=0.1)
+    assert (found.clean < 0.6).all(), "pixels in gaps do not count"

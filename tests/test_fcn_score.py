@@ -29,6 +29,14 @@ def photos():
     return dataclasses.replace(made, tools=Tools(judges={"ab": PaletteJudge()}))
 
 
+def test_labels_of_guessed_partners_give_no_verdict(photos):
+    unsure = dataclasses.replace(photos.partners, sure=False)
+    facts = {**photos.facts, "labels": "of the partners"}
+    scored = dataclasses.replace(photos, partners=unsure, facts=facts)
+    assert "guessed partners" in fcn_score.changed_objects(scored)
+    assert not isinstance(fcn_score.changed_objects(photos), str)
+
+
 def test_the_judge_is_scored_on_real_photos_too(photos):
     table = fcn_score.tables(dataclasses.replace(photos, is_cityscapes=True))[0]
     rows = table.rows

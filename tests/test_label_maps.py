@@ -12,7 +12,8 @@ from tests.test_confusion import random_maps
 from tfcyclegan.config import Size
 from tfcyclegan.data import labels
 from tfcyclegan.errors import UserError
-from tfcyclegan.measures import label_maps
+from tfcyclegan.evaluation import scores_page, scoring
+from tfcyclegan.measures import label_maps, paired
 from tfcyclegan.measures.confusion import class_iou, confusion_matrix
 from tfcyclegan.measures.evaluation_set import OWN
 from tfcyclegan.measures.label_maps import CEILING, MATCHED, RAW, SHUFFLED
@@ -71,6 +72,32 @@ def test_shuffled_labels():
 @pytest.fixture(scope="module")
 def perfect():
     return street_set(lambda _, picture, true: true, to_label_maps=True, count=6)
+
+
+def test_a_picture_without_labels_is_in_no_score_by_class(perfect):
+    """But in the others: its truth is known."""
+    ids = dict(list(perfect.ids.items())[:-1])
+    scored = dataclasses.replace(perfect, ids=ids)
+    truth, by_class = paired.table(scored), paired.by_class(scored)
+    assert truth.rows[OWN]["Lab error"].pictures == 6
+    assert truth.rows[OWN]["class colour"].pictures == 5
+    assert max(row["L1"].pictures for row in by_class.rows.values()) == 5
+    assert label_maps.tables(scored)[0].rows[OWN]["pixel accuracy"].pictures == 5
+    assert set(scores_page.choose(scored).values) <= set(ids)
+
+
+def test_the_verdict_names_what_was_compared(perfect):
+    """One labelled picture has no other one whose labels would be a control."""
+    scored = dataclasses.replace(perfect, ids=dict(list(perfect.ids.items())[:1]))
+    found = label_maps.tables(scored)[0]
+    assert SHUFFLED in found.to_beat and SHUFFLED not in found.rows
+    reached, told = scoring._verdict("here", [found])
+    assert reached and "(constant colour)" in told
+    unknown = dataclasses.replace(found, rows={OWN: {}, "constant colour": {}})
+    assert scoring._verdict("here", [unknown]) == (
+        False,
+        "here: nothing could be compared with controls.",
+    )
 
 
 def swapped(truth: np.ndarray) -> np.ndarray:

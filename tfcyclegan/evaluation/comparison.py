@@ -38,6 +38,7 @@ _SAME = {
     "chosen": "choices of checkpoints",
     "translations": "ways of saving",
     "values": "value ranges",
+    "display": "displays",
 }
 _OF_SAME = {
     "pairs": {"basis": "basis", "in verdicts": "in_verdicts"},
@@ -210,6 +211,11 @@ def _differences(results: ByRun) -> list[str]:
             }
         if key == "values":
             values = {name: value and _ranges(value) for name, value in values.items()}
+        if key == "display":
+            values = {
+                name: value and {letter: one["told"] for letter, one in value.items()}
+                for name, value in values.items()
+            }
         if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
             told = ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
             notes.append(f"{what} differ, which affects the scores: {told}")

@@ -363,7 +363,8 @@ def assemble(
     )
     of_partners = not ids and bool(held_out_ids)
     if of_partners:
-        ids = Renamed(held_out_ids, partners.names)
+        known = {name: one for name, one in partners.names.items() if one in held_out_ids}
+        ids = Renamed(held_out_ids, known)
     tested = [one for one in (split, target_split) if one]
     of_measurements = any(side.stored for side in sides.values())
     told = [

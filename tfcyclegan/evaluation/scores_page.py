@@ -58,7 +58,7 @@ def choose(scored: EvaluationSet) -> Examples:
     labels, else by the distance of their appearance to real pictures.
     """
     sign = 1
-    if scored.tells_classes and scored.ids:
+    if scored.tells_classes and scored.ids and scored.sure_labels:
         score, sign = "pixel accuracy", -1
         seen = label_maps.confusion_of_names(scored, list(scored.ids)).pictures
         values = dict(zip(scored.ids, pixel_accuracy(seen).tolist(), strict=True))

@@ -272,13 +272,14 @@ def _verdict(title: str, tables: Sequence[Table]) -> tuple[bool, str]:
     """
     if lost := [item for table in tables for item in table.lost(OWN)]:
         return False, f"{title}: NOT better than controls in {', '.join(lost)}."
-    decisive = dict.fromkeys(
-        column.name for table in tables for column in table.columns if column.decides
-    )
+    decisive = dict.fromkeys(name for table in tables for name in table.compared(OWN))
+    if not decisive:
+        return False, f"{title}: nothing could be compared with controls."
     controls: dict[str, str] = {}  # title of the first table with these controls
     for table in tables:
-        if any(column.decides for column in table.columns):
-            controls.setdefault(", ".join(table.to_beat), table.title)
+        if table.compared(OWN):
+            there = [name for name in table.to_beat if name in table.rows]
+            controls.setdefault(", ".join(there), table.title)
     told = [
         f"{family.lower()}: {names}" if len(controls) > 1 else names
         for names, family in controls.items()

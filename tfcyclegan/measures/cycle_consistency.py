@@ -171,8 +171,8 @@ def cycle_errors(
     degradations: Mapping[str, Degradation] = FOR_PICTURES,
     convert: Conversions = OF_PICTURES,
 ) -> CycleErrors:
-    """Cycle errors of one direction, one picture at a time; pixels in gaps are set to -1 on both
-    sides.
+    """Cycle errors of one direction, one picture at a time, over the pixels that are in no gap;
+    networks see -1 in gaps.
 
     Args:
         real: pictures of the domain where the cycle starts, uint8 [H, W, C].
@@ -191,25 +191,31 @@ def cycle_errors(
         """Translations back of the picture after each degradation."""
         return [back(degrade(picture, seed + index), gaps) for degrade in degradations.values()]
 
-    def error(one: np.ndarray, other: np.ndarray) -> float:
-        return float(np.abs(one.astype(np.float64) - other).mean())
+    def error(one: np.ndarray, other: np.ndarray, *all_gaps: np.ndarray | None) -> float:
+        differences = np.abs(one.astype(np.float64) - other)
+        measured = np.ones(differences.shape, bool)
+        for gaps in all_gaps:
+            measured &= True if gaps is None else ~gaps
+        return float(differences[measured].mean()) if measured.any() else np.nan
 
-    clean, unrelated, of_fakes, of_reals, previous = [], [], [], [], None
+    clean, unrelated, of_fakes, of_reals, previous, its_gaps = [], [], [], [], None, None
     for index, picture in enumerate(real):
         source, gaps = convert.source(picture), convert.source_gaps(picture)
         fake = _blank(np.asarray(forward(source[np.newaxis]))[0], gaps)
         cycled = _blank(np.asarray(backward(fake[np.newaxis]))[0], gaps)
         saved = convert.save(fake, gaps)
-        clean.append(error(source, cycled))
+        clean.append(error(source, cycled, gaps))
         if previous is not None and previous.shape == source.shape:
-            unrelated.append(error(source, previous))
-        previous = cycled
+            unrelated.append(error(source, previous, gaps, its_gaps))
+        previous, its_gaps = cycled, gaps
         returned = degraded(saved, index, gaps)
-        of_fakes.append([[error(first, one) for one in returned] for first in (source, cycled)])
+        of_fakes.append(
+            [[error(first, one, gaps) for one in returned] for first in (source, cycled)]
+        )
     for index, picture in enumerate(other_real):
         gaps = convert.target_gaps(picture)
         undisturbed = back(picture, gaps)
-        of_reals.append([error(undisturbed, one) for one in degraded(picture, index, gaps)])
+        of_reals.append([error(undisturbed, one, gaps) for one in degraded(picture, index, gaps)])
     from_source, from_cycled = np.moveaxis(np.reshape(of_fakes, (-1, 2, len(degradations))), 1, 0)
     return CycleErrors(
         np.array(clean),
@@ -255,9 +261,10 @@ def table(scored: EvaluationSet) -> Table | str:
             MOVED_FAKE: interval_of_mean(moved),
             MOVED_REAL: interval_of_mean(moved_real),
         }
-        if moved_real.size and moved_real.mean() > 0:
-            rows[name][RATIO] = interval_of_ratio(moved, moved_real)
-    if found.unrelated.size:
+        known, known_real = (values[~np.isnan(values)] for values in (moved, moved_real))
+        if known.size and known_real.size and known_real.mean() > 0:
+            rows[name][RATIO] = interval_of_ratio(known, known_real)
+    if not np.isnan(found.unrelated).all():
         rows[UNRELATED] = {ERROR: interval_of_mean(found.unrelated)}
     return Table(
         TITLE,

@@ -112,6 +112,11 @@ def changed_objects(scored: EvaluationSet) -> Finding | str:
     if isinstance(found, str):
         needed = "needs a judge; --judge=auto trains one if the target has labelled photos"
         return f"detector changed objects: {found or needed}"
+    if not scored.sure_labels:
+        return (
+            "detector changed objects: the labels are those of guessed partners, which the "
+            "pictures do not confirm; --pairs=names if they are pairs"
+        )
     if not {OWN, CEILING, SHUFFLED} <= found.keys():
         return (
             "detector changed objects: needs labelled real photos, which give the judge's own "

@@ -180,9 +180,14 @@ def _columns(scored: EvaluationSet) -> dict[Column, Statistic]:
         columns[Column("Lab error on land", decides=True)] = _land_error
         if scored.direction == "ab":
             columns[Column("water IoU", "higher")] = _water_overlap
-    if scored.ids:
+    if _labelled(scored):
         columns[Column("class colour", decides=True, digits=2)] = _class_errors
     return columns
+
+
+def _labelled(scored: EvaluationSet) -> tuple[str, ...]:
+    """The translations that have a truth and labels."""
+    return tuple(name for name in scored.truths if name in scored.ids)
 
 
 def table(scored: EvaluationSet) -> Table | str:
@@ -191,8 +196,13 @@ def table(scored: EvaluationSet) -> Table | str:
         return ""
     columns, names = _columns(scored), tuple(scored.truths)
     cells = [(row, column) for row in scored.sets for column in columns]
+    of_classes = _labelled(scored)
+    asked = (
+        (columns[column], row, of_classes if columns[column] is _class_errors else names)
+        for row, column in cells
+    )
     try:
-        found = scored.rows(*((columns[column], row, names) for row, column in cells))
+        found = scored.rows(*asked)
     except UserError as error:  # smaller than the SSIM window
         return f"truth: {error}"
     rows: dict[str, dict[str, Interval]] = {row: {} for row in scored.sets}
@@ -214,7 +224,7 @@ def _note(scored: EvaluationSet) -> str:
         parts.append(f"LPIPS: {lpips.name}, weights {lpips.sha256[:12]}")
     if scored.data == _SATELLITE and not _tells_land(scored):
         parts.append("land and water are not scored, since gray maps do not tell them apart")
-    if scored.ids:
+    if _labelled(scored):
         parts.append(
             "class colour: Lab distance between mean colours of a class, mean over the classes in "
             "the picture"
@@ -224,7 +234,7 @@ def _note(scored: EvaluationSet) -> str:
 
 def by_class(scored: EvaluationSet) -> Table | str:
     """The errors by class: L1 of its pixels, and distance of its mean colour."""
-    if not scored.truths or not scored.ids:
+    if not (names := _labelled(scored)):
         return ""
     beside = {"": OWN, f", {_BESIDE}": _BESIDE}
     columns = [
@@ -232,7 +242,6 @@ def by_class(scored: EvaluationSet) -> Table | str:
         for measure, digits in (("L1", 3), ("class colour", 2))
         for suffix in beside
     ]
-    names = tuple(scored.truths)
     found = scored.rows(*((_class_errors, row, names) for row in beside.values()))
     each = dict(zip(beside, found, strict=True))
     values = {

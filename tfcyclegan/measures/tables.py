@@ -187,6 +187,17 @@ class Table:
                     lost.append(f"{column.name} ({control})")
         return lost
 
+    def compared(self, own: str) -> list[str]:
+        """The deciding columns in which `own` and a control have a score."""
+        controls = [self.rows[name] for name in self.to_beat if name in self.rows]
+        return [
+            column.name
+            for column in self.columns
+            if column.decides
+            and column.name in self.rows.get(own, {})
+            and any(column.name in control for control in controls)
+        ]
+
     def shown(self, row: str) -> list[str]:
         """The row as printed, in the order of the columns; "" where a score is missing."""
         return [_shown(self.rows[row].get(column.name), column.digits) for column in self.columns]
