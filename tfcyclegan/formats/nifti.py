@@ -256,6 +256,8 @@ def _unpack(path: Path, start: int, size: int) -> Any:
                     raise EOFError(f"{left} of {size} bytes are missing")
                 unpacked.write(block)
                 left -= len(block)
+            while stream.read(1 << 20):  # only at its end does gzip compare length and CRC-32
+                pass
     except BaseException:
         unpacked.close()
         raise
