@@ -82,6 +82,7 @@ OPTIONAL = ("testA", "testB", "valA", "valB")
 SPLITS = (*REQUIRED, *OPTIONAL)
 _READING = {
     "aligned": False,
+    "a_at_right": False,
     "pages": "all",
     "alpha": "white",
     "extra_bands": "refuse",
