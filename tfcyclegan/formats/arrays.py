@@ -112,7 +112,8 @@ class Npz(ArrayMeasurement):
         return destination
 
     def close(self) -> None:
-        self._array = None
+        with self._lock:
+            self._array = None
 
 
 class _NpyDestination(ArrayDestination):

@@ -194,7 +194,8 @@ class GeoTiff(Measurement):
         return _GeoTiffDestination(path, self, values, options, roles)
 
     def close(self) -> None:
-        self._file.close()
+        with self._lock:  # GDAL crashes if a file is closed while another thread reads it
+            self._file.close()
 
 
 def open_file(path: Path, *, alpha_band: str = "refuse") -> GeoTiff:
