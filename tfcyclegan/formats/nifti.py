@@ -168,7 +168,9 @@ def _load(path: Path) -> Any:
     try:
         image: Any = nibabel.load(path)
         size, wanted = path.stat().st_size, image.dataobj.offset + _size(image.dataobj)
-    except FileNotFoundError:
+    except gzip.BadGzipFile as error:
+        raise BadPicture(_damage(error)) from error
+    except OSError:
         raise
     # nibabel's readers raise many types on damaged headers; all mean the same here
     except Exception as error:
