@@ -82,6 +82,7 @@ OPTIONAL = ("testA", "testB", "valA", "valB")
 SPLITS = (*REQUIRED, *OPTIONAL)
 _READING = {
     "aligned": False,
+    "a_at_right": False,
     "pages": "all",
     "alpha": "white",
     "extra_bands": "refuse",
@@ -192,12 +193,8 @@ def find_sources(
     there = picture_files.find(input_dir / split)
     found: list[tuple[str, int, int]] = []
     for entry in there.pictures:
-        try:
-            status = entry.stat()
-            size, changed = status.st_size, status.st_mtime_ns
-        except OSError:  # a broken link: reading it will report that
-            size, changed = 0, 0
-        found.append((Path(entry.path).relative_to(input_dir).as_posix(), size, changed))
+        name = Path(entry.path).relative_to(input_dir).as_posix()
+        found.append((name, *picture_files.size_and_time(entry)))
     found.sort()
     rules, every_page = _rules(config, split), config.pages == "all"
     sources = [

@@ -11,7 +11,7 @@ import numpy as np
 from data_prep.measured_files import MeasuredFile, Place
 from data_prep.value_options import Tiles
 from data_prep.value_ranges import Sketch, offsets_of, percentile_ranges
-from tfcyclegan.data.values import TYPES, RangeRequest, Values
+from tfcyclegan.data.values import TYPES, RangeRequest, Values, holds
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import hardware
 from tfcyclegan.system.parallel import in_order
@@ -138,12 +138,12 @@ def _common_nodata(
     }
     flag = f"--nodata_{letter.lower()}"
     if given is not None:
-        if not _holds(dtype, given):
+        if not holds(dtype, given):
             raise UserError(
                 f"{flag}={given:g}: is not a value of {dtype}, the type of domain {letter}"
             )
         return given
-    held = {value: file for value, file in found.items() if _holds(dtype, value)}
+    held = {value: file for value, file in found.items() if holds(dtype, value)}
     for value in found.keys() - held.keys():
         log(
             f"domain {letter}: {found[value].told}: nodata {value:g} is not a value of {dtype}, so "
@@ -167,13 +167,6 @@ def _common_nodata(
                 f"has it; {flag} decides"
             )
     return next(iter(held), None)
-
-
-def _holds(dtype: str, value: float) -> bool:
-    if not np.issubdtype(np.dtype(dtype), np.integer):
-        return True
-    limits = np.iinfo(dtype)
-    return value == int(value) and limits.min <= value <= limits.max
 
 
 def values_of(

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -163,6 +163,8 @@ class MeasuredFile:
             mask = stack.enter_context(self.open_(self.mask))
         except BadPicture as error:
             raise BadPicture(f"its mask: {error}") from error
+        except OSError as error:
+            raise OSError(f"its mask: {error.strerror or error}") from error
         _check_mask(measured.shape, mask.shape)
         if away := grids_apart((measured.grid(), measured.shape), (mask.grid(), mask.shape)):
             raise BadPicture(f"its mask lies {away:.3g} pixels away; resample it onto the file")
@@ -188,6 +190,10 @@ class MeasuredSource(Origin):
     stored: str
     tiles: Tiles | None
     first: bool
+
+    def identity(self) -> Any:
+        """The domain's values and the stored type follow from the files that could be opened."""
+        return [self.filename, self.places, self.values.to_json(), self.stored]
 
     def take_all(self, max_pixels: int) -> list[TakenArray]:
         """Arrays of those places that hold a measurement; BadPicture if the file has none."""

@@ -363,12 +363,8 @@ def _digest(input_dir: Path, paths: Sequence[Path]) -> str:
     found = []
     for path in paths:
         for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            try:
-                status = each.stat()
-                size, changed = status.st_size, status.st_mtime_ns
-            except OSError:  # a broken link: reading it will report that
-                size, changed = 0, 0
-            found.append((each.relative_to(input_dir).as_posix(), size, changed))
+            name = each.relative_to(input_dir).as_posix()
+            found.append((name, *picture_files.size_and_time(each)))
     return files.sha256_of_json(found)
 
 

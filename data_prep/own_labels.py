@@ -313,8 +313,7 @@ def _with_labels(
         log(f"{directory}: {there.told()}")
     for entry in there.pictures:
         name = Path(entry.path).relative_to(directory).as_posix()
-        status = entry.stat()
-        stated.append((name, status.st_size, status.st_mtime_ns))
+        stated.append((name, *picture_files.size_and_time(entry)))
         if bare_name(name) in found:
             raise UserError(
                 f"{directory}: {found[bare_name(name)]} and {name} are labels of one picture; "

@@ -1,6 +1,7 @@
 """A picture file as a source: one picture, or one for each page or frame."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -20,15 +21,15 @@ class PictureSource(Source):
     rules: intake.Rules
     every_page: bool
 
-    def decode_all(self, max_pixels: int) -> list[tuple[str, intake.Decoded]]:
-        """The name of each picture in the file, and the decoded picture with all notes on it;
-        raises the errors of `take`.
+    def decode_all(self, max_pixels: int) -> Iterator[tuple[str, intake.Decoded]]:
+        """The name of each picture in the file, and the decoded picture with all notes on it, one
+        by one, since decoded pages of a long stack may not fit in memory; raises the errors of
+        `take`.
         """
         content = self.read()
         held = pages.of_bytes(content) if self.every_page else pages.ONE
         path = PurePosixPath(self.filename)
         notes = frozenset([intake.COPIES] if held.copies else [])
-        found = []
         for number, place in enumerate(held.places):
             try:
                 decoded = intake.decode(
@@ -41,9 +42,8 @@ class PictureSource(Source):
                     else intake.BadPicture(f"picture {number + 1} of {len(held.places)}: {error}")
                 ) from error
             name = path.with_name(held.name(path.stem, number) + path.suffix).as_posix()
-            found.append((name, dataclasses.replace(decoded, notes=decoded.notes | notes)))
+            yield name, dataclasses.replace(decoded, notes=decoded.notes | notes)
             notes = frozenset()
-        return found
 
     def take_all(self, max_pixels: int) -> list[Taken]:
         return [

@@ -51,6 +51,7 @@ QUARANTINE = "quarantine.jsonl"
 QUEUED_PER_WORKER = 4
 
 _UNREADABLE = "cannot be read"
+_SOURCES = "sources"  # in the note of a shard: `_Shard.digest`
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class _Shard:
     split: str
     file: str
     sources: Sequence[Origin]
+
+    @property
+    def digest(self) -> str:
+        """Identifies its sources."""
+        return files.sha256_of_json([source.identity() for source in self.sources])
 
 
 @dataclass(frozen=True)
@@ -257,10 +263,13 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
                 f"{output_dir}: starts over, since the request has changed after bad pictures "
                 "stopped it"
             )
-            left |= {f".{name}{files.TEMPORARY_SUFFIX}" for name in left}
-            for entry in output_dir.iterdir():  # so that no name points outside the directory
-                if entry.name in left and not entry.is_dir():
-                    files.remove(entry)
+        else:  # a file that has been repaired may change the number of shards
+            left -= {shard.file for shard in planned}
+        left |= {f".{name}{files.TEMPORARY_SUFFIX}" for name in left}
+        for entry in output_dir.iterdir():  # so that no name points outside the directory
+            if entry.name in left and not entry.is_dir():
+                files.remove(entry)
+        if changed:
             files.remove(output_dir / shards.WORK)
     else:
         strangers = [
@@ -279,14 +288,13 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
 
 def _finished(output_dir: Path, shard: _Shard) -> dict[str, Any] | None:
     """The note of a shard that an earlier run has finished, unless a file was unreadable, which may
-    have been repaired.
+    have been repaired, or other sources were in it, as where a repaired file shifts those behind.
     """
     note = shards.finished(output_dir, shard.file)
-    return (
-        None
-        if note is None or any(entry["reason"].startswith(_UNREADABLE) for entry in note["bad"])
-        else note
-    )
+    if note is None or any(entry["reason"].startswith(_UNREADABLE) for entry in note["bad"]):
+        return None
+    # notes of an older version lack the digest
+    return note if note.get(_SOURCES) in (None, shard.digest) else None
 
 
 def _judge(planned: Sequence[_Shard], max_pixels: int) -> Generator[_Verdict, None, None]:
@@ -450,7 +458,7 @@ def _write_shard(
     counts = {"notes": conversions(notes), "left_out": left_out(notes)}
     return (
         written
-        | {"bad": bad, "digests": digests, "largest": largest}
+        | {"bad": bad, "digests": digests, "largest": largest, _SOURCES: shard.digest}
         | {key: {note: notes[note] for note in told} for key, told in counts.items()}
         | ({"tally": dict(tally)} if tally else {})
     )

@@ -64,6 +64,12 @@ class Origin:
     filename: str
     size: int
 
+    def identity(self) -> Any:
+        """What determines its records beside the request, as JSON: a shard that an earlier run has
+        finished counts only if its sources were the same.
+        """
+        return self.filename
+
     def take_all(self, max_pixels: int) -> Sequence[Taken | TakenArray]:
         """Everything to store from it; called once, in a thread.
 

@@ -130,12 +130,8 @@ def find_files(root: Path, folder: str, passed: "PassedOver") -> list[File]:
     found = []
     hidden: collections.Counter[str] = collections.Counter()
     for entry in picture_files.walk(root / folder, hidden):
-        try:
-            status = entry.stat()
-            size, changed = status.st_size, status.st_mtime_ns
-        except OSError:  # a broken link: reading it will report that
-            size, changed = 0, 0
-        found.append(File(Path(entry.path).relative_to(root).as_posix(), size, changed))
+        name = Path(entry.path).relative_to(root).as_posix()
+        found.append(File(name, *picture_files.size_and_time(entry)))
     passed.add_kinds(folder, hidden)
     return sorted(found, key=lambda file: file.path)
 

@@ -58,6 +58,37 @@ def fields_of_two_ranges(split):
     return {"trainA": Field(), "testA": Stripes("testA")}.get(split)
 
 
+class Bytes:
+    """Bytes of a range, by a reader that says the same nodata of all its files."""
+
+    range = (0, 255)
+
+    def __init__(self, nodata):
+        self.nodata = nodata
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+class Heights(Bytes):
+    def __init__(self):
+        super().__init__(float("nan"))  # another one each time
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return super().__getitem__(index).astype(np.float32)
+
+
+def gives_a_wide_nodata(split):
+    return Bytes(-9999) if split in COUNTS else None
+
+
+def gives_nan_as_nodata(split):
+    return Bytes(float("nan")) if split.endswith("B") else Heights() if split in COUNTS else None
+
+
 def gives_fewer_ranges(split):
     return HalfField()
 

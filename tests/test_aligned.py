@@ -70,6 +70,18 @@ def test_files_side_by_side_are_cut_in_the_middle(tmp_path, capsys):
             np.testing.assert_array_equal(pixels, stored(source, same)[name])
 
 
+def test_the_other_side_is_another_request(tmp_path):
+    root = save(tmp_path / "raw", {"train/x.png": noise(0)})
+    data = prepare(root)
+    assert "a_at_right" not in manifest(data)["request"]["settings"]  # as in older sets
+    with pytest.raises(UserError, match="a_at_right: False there, True here"):
+        prepare(root, a_at_right=True)
+    other = str(tmp_path / "other")
+    prepare(root, a_at_right=True, output_dir=other)
+    with pytest.raises(UserError, match="a_at_right: True there, False here"):
+        prepare(root, output_dir=other)
+
+
 def test_equal_names_in_two_folders_are_pairs_and_the_others_are_told(tmp_path, capsys):
     pictures = {f"train{domain}/{name}": noise(0) for domain in "AB" for name in ("x.png", "y.bmp")}
     alone = {"trainA/here.png": noise(1), "trainB/q.png": noise(2), "trainB/z.png": noise(3)}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -345,6 +346,38 @@ def test_scenes_are_cut_by_windows_that_miss_no_pixel(tmp_path):
         seen[top : top + 8, left : left + 8] = True
     assert seen.all() and len(stored) == 3 * 4  # rows at 0, 6, 12; columns at 0, 8, 16, 18
     assert manifest["groups"]["trainA"] == ["trainA/s"]
+
+
+def test_a_scene_is_closed_once_no_thread_reads_it(tmp_path, monkeypatch):
+    """As when one tile is damaged while others are being read."""
+    events, reading, go_on = [], threading.Event(), threading.Event()
+    scene = open_measurement(written(tmp_path / "s.tif", samples(1, 8, 8)))
+    file = scene._file
+
+    class Slow:
+        def read(self, *bands, **window):
+            reading.set()
+            assert go_on.wait(60)
+            array = file.read(*bands, **window)
+            events.append("read")
+            return array
+
+        def close(self):
+            file.close()
+            events.append("closed")
+
+    monkeypatch.setattr(scene, "_file", Slow())
+    with ThreadPoolExecutor(2) as pool:
+        read = pool.submit(scene.read)
+        assert reading.wait(60)
+        closed = pool.submit(scene.close)
+        with pytest.raises(TimeoutError):
+            closed.result(0.2)
+        go_on.set()
+        np.testing.assert_array_equal(read.result()[..., 0], samples(1, 8, 8)[0])
+    assert events == ["read", "closed"]
+    with pytest.raises(BadPicture, match=r"Dataset is closed"):
+        scene.read()
 
 
 def test_coordinate_systems_that_differ_are_refused_by_name(tmp_path):

@@ -1,12 +1,15 @@
 """Files of measurements -> TFRecords of arrays: types, ranges, gaps, groups, stacks, refusals."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
 
 from data_prep import arrays
 from data_prep.value_ranges import Sketch
+from tfcyclegan.data import shards
 from tfcyclegan.data.records import stored_type
 from tfcyclegan.data.source import open_source
 from tfcyclegan.data.values import Values
@@ -178,6 +181,34 @@ def test_arrays_in_two_splits_are_told_but_not_planes_of_air(tmp_path, capsys):
     manifest = prepare(tmp_path / "root", tmp_path / "out", axes="NHW")
     assert manifest["twins"] == {"testA in trainA": 1}
     assert "testA/c_0001.npy is trainA/a_0002.npy; scores would be" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shard_bytes", [15_000, 10_000])  # as many shards then, and one more
+def test_a_file_that_is_repaired_is_stored_and_no_other_twice(tmp_path, monkeypatch, shard_bytes):
+    """As when the command is repeated after chmod, which changes neither size nor time."""
+    names = [f"trainA/{letter}.npy" for letter in "abcd"]
+    write(tmp_path / "root", {name: field(seed, 40, 40) for seed, name in enumerate(names)})
+    write(tmp_path / "root", {"trainB/a.npy": field(9, 40, 40)})
+    load = np.load
+
+    def refused(path, **options):
+        if path.name == "b.npy":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return load(path, **options)
+
+    monkeypatch.setattr(shards, "SHARD_BYTES", shard_bytes)
+    with monkeypatch.context() as context:
+        context.setattr(np, "load", refused)
+        with pytest.raises(UserError, match=r"trainA/b\.npy: cannot be read: Permission denied"):
+            prepare(tmp_path / "root", tmp_path / "out")
+    manifest = prepare(tmp_path / "root", tmp_path / "out")
+    assert manifest["splits"]["trainA"]["records"] == 4
+    stored = dict(open_source(tmp_path / "out").arrays("trainA"))
+    assert list(stored) == names
+    for seed, name in enumerate(names):
+        np.testing.assert_array_equal(stored[name][..., 0], field(seed, 40, 40))
+    listed = {shard["file"] for split in manifest["splits"].values() for shard in split["shards"]}
+    assert {path.name for path in (tmp_path / "out").glob("*.tfrecord*")} == listed
 
 
 BAD = {

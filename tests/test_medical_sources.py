@@ -8,6 +8,7 @@ import pytest
 
 from data_prep import dicom, nifti
 from tests.dicom_files import PERSON, dataset, save, save_series, volume
+from tfcyclegan import formats
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
 from tfcyclegan.formats import open_measurement
@@ -130,6 +131,25 @@ def test_a_series_with_a_missing_slice_is_a_bad_one(tmp_path, capsys):
 def test_options_that_do_not_go_with_series(option):
     with pytest.raises(UserError, match=f"--{option}: not for DICOM series"):
         dicom.Config(input_dir="a", output_dir="b", **{option: True})
+
+
+@pytest.mark.parametrize("name", ["x.nii", "x.nii.gz", "x.dcm"])
+def test_what_the_system_cannot_read_is_not_called_damaged(tmp_path, name):
+    """It is tried again by a rerun, after a repair; damaged files are not."""
+    script, make = (dicom, dicom_tree) if name == "x.dcm" else (nifti, nifti_tree)
+    root = make(tmp_path / "root")
+    (root / "trainA" / name).symlink_to("/proc/self/mem")  # whose start the system does not read
+    with pytest.raises(UserError, match=rf"{name}: cannot be read: .*Input/output error; 1 bad"):
+        prepare(script, root, tmp_path / "out")
+    manifest = prepare(script, root, tmp_path / "out", max_bad=1)
+    assert manifest["splits"]["trainA"]["quarantined"] == 1
+
+
+@pytest.mark.parametrize("ending", formats.ENDINGS)
+def test_every_format_leaves_errors_of_the_system_as_they_are(tmp_path, ending):
+    (tmp_path / f"x{ending}").symlink_to("/proc/self/mem")
+    with pytest.raises(OSError, match="Input/output error"):
+        open_measurement(tmp_path / f"x{ending}")
 
 
 def volume_at(path, *, origin=0.0, affine=None, dtype=np.uint8):

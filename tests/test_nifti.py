@@ -339,6 +339,17 @@ def test_a_cut_archive_is_told_when_it_is_read(tmp_path):
         volume.read(0)
 
 
+@pytest.mark.parametrize("place", [-8, -4, -100])
+def test_a_changed_bit_of_an_archive_is_told_when_it_is_read(tmp_path, place):
+    path = tmp_path / "scan.nii.gz"
+    plain = save(tmp_path / "plain.nii", random_values("float32", (20, 20, 20))).read_bytes()
+    packed = bytearray(gzip.compress(plain, 0))  # stored as it is, so that all of it unpacks
+    packed[place] ^= 1
+    path.write_bytes(packed)
+    with open_measurement(path) as volume, pytest.raises(BadPicture, match="damaged"):
+        volume.read(0)
+
+
 def test_two_forms_of_one_name_are_refused(tmp_path):
     save(tmp_path / "scan.nii", random_values("int16"))
     packed = save(tmp_path / "scan.nii.gz", random_values("int16"))

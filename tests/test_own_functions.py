@@ -96,6 +96,11 @@ def test_arrays_with_a_range_are_measurements():
     assert values.to_network(other.array)[1, 0, 0] == 0
 
 
+def test_nan_as_nodata_marks_gaps_of_floats_alone():
+    values = open_domains(f"{HERE}:gives_nan_as_nodata").values
+    assert np.isnan(values["A"].nodata) and values["B"].nodata is None
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
@@ -122,6 +127,10 @@ def test_arrays_with_a_range_are_measurements():
         (f"{HERE}:gives_rgba", r"trainA\[0\]: is uint8 \[8, 8, 4\], not uint8 \[H, W\]"),
         (f"{HERE}:gives_paths", r"trainA\[0\]: is a str, not a picture uint8 \[H, W\]"),
         (f"{HERE}:gives_fewer_ranges", r"trainA: its range is .*each of 13 channels"),
+        (
+            f"{HERE}:gives_a_wide_nodata",
+            "trainA: its nodata is -9999, which uint8 cannot hold; give a value of that type",
+        ),
         (f"{HERE}:fields_of_two_ranges", "testA: its arrays differ in type, range or number"),
         (
             f"{HERE}:gives_fewer_channels",

@@ -384,6 +384,17 @@ def test_labels_beside_pictures(root, capsys):
     }
 
 
+def test_a_label_that_is_a_broken_link_is_one_bad_picture(root):
+    for seed in (0, 1):
+        save(root / f"trainA_labels/{seed}.png", drawn(seed))
+    (root / "trainA_labels/2.png").symlink_to("nowhere")
+    table = str(root.parent / "c.csv")
+    line = "trainA/2.png: cannot be read: label trainA_labels/2.png: No such file or directory"
+    with pytest.raises(UserError, match=line):
+        prepare(root, classes=table)
+    assert open_source(prepare(root, classes=table, max_bad=1)).counts["trainA"] == 2
+
+
 def test_what_is_refused_in_one_line(root, capsys):
     table = str(root.parent / "c.csv")
 

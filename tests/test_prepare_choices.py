@@ -3,6 +3,7 @@ their type can hold.
 """
 
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from PIL import Image
 
 from data_prep import folders
 from tests.test_prepare import config, read, root, save  # noqa: F401 - fixtures
+from tfcyclegan.data import intake
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import hardware
 
 
 def frames(path: Path, count: int) -> None:
@@ -73,6 +76,25 @@ def test_every_page_is_a_picture_and_what_is_not_used_stands_in_the_manifest(roo
         made["left_out"]["frames or pages behind the first"] == 2
         and made["request"]["settings"]["pages"] == "first"
     )
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_memory_does_not_grow_with_the_pages_of_a_stack(tmp_path, monkeypatch, aligned):
+    for split in ["train"] if aligned else ["trainA", "trainB"]:
+        (tmp_path / "stacks" / split).mkdir(parents=True)
+        frames(tmp_path / "stacks" / split / "s.tif", 12)
+    made, alive, decode = [], [], intake.decode
+
+    def counted(*given, **options):
+        alive.append(sum(image() is not None for image in made))
+        decoded = decode(*given, **options)
+        made.append(weakref.ref(decoded.image))
+        return decoded
+
+    monkeypatch.setattr(intake, "decode", counted)
+    monkeypatch.setattr(hardware, "cores", lambda: 1)
+    folders.run(config(tmp_path / "stacks", aligned=aligned))
+    assert max(alive) <= 2 < len(alive)
 
 
 def test_a_bad_page_is_named(root):  # noqa: F811

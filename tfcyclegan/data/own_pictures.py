@@ -31,7 +31,7 @@ import numpy as np
 from tfcyclegan.data import images
 from tfcyclegan.data.records import Example
 from tfcyclegan.data.tfds_records import Place
-from tfcyclegan.data.values import Values
+from tfcyclegan.data.values import Values, holds
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files, functions
 from tfcyclegan.system.progress import track
@@ -135,17 +135,31 @@ def _values_of(told: str, reference: str, pictures: Sequence[Any]) -> Values | N
             f"{first.shape[-1]} channels"
         )
     low, high = np.broadcast_to(ends, (first.shape[-1], 2)).T
-    nodata = getattr(pictures, "nodata", None)
+    nodata = _nodata_of(told, pictures, first.dtype)
     try:
         return Values(
             first.dtype.name,
             tuple(map(float, low)),
             tuple(map(float, high)),
-            None if nodata is None else float(nodata),
+            nodata,
             str(getattr(pictures, "units", "")),
         )
     except UserError as error:
         raise UserError(f"{told}: {error}") from error
+
+
+def _nodata_of(told: str, pictures: Sequence[Any], dtype: np.dtype) -> float | None:
+    """The number that marks gaps in a split's arrays; None if there is no such number."""
+    given = getattr(pictures, "nodata", None)
+    nodata = None if given is None else float(given)
+    if nodata is None or (dtype.kind != "f" and np.isnan(nodata)):  # integers have no NaN
+        return None
+    if not holds(dtype, nodata):
+        raise UserError(
+            f"{told}: its nodata is {nodata:g}, which {dtype.name} cannot hold; give a value of "
+            "that type that no measurement has, or None"
+        )
+    return nodata
 
 
 def _whole(given: Any, told: str) -> np.ndarray:
@@ -182,6 +196,13 @@ def _checked(told: str, given: Any) -> np.ndarray:
     return whole
 
 
+def _agree(one: Values | None, other: Values | None) -> bool:
+    """Whether two splits mean the same; not by ==, by which NaN differs from itself."""
+    if one is None or other is None:
+        return one is other
+    return one.to_json() == other.to_json()
+
+
 def open_own(reference: str) -> OwnPictures:
     """Calls the function for every split.
 
@@ -205,7 +226,7 @@ def open_own(reference: str) -> OwnPictures:
         counts[split] = functions.calling(asked, reference, len, given)
         if counts[split]:
             found, letter = _values_of(f"{told}: {split}", reference, given), _letter(split)
-            if values.setdefault(letter, found) != found:
+            if not _agree(values.setdefault(letter, found), found):
                 raise UserError(
                     f"{told}: {split}: its arrays differ in type, range or number of channels from "
                     "the domain's other splits"

@@ -80,6 +80,17 @@ def find(directory: Path) -> Found:
     return Found(sorted(pictures, key=lambda entry: entry.path), left_out, sorted(examples))
 
 
+def size_and_time(entry: os.DirEntry[str] | Path) -> tuple[int, int]:
+    """Bytes of a file and when it was changed, in ns; 0 of a broken link, which reading it will
+    report.
+    """
+    try:
+        status = entry.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
 def kind_of(name: str) -> str:
     """The kind under which a file that is not a picture is counted."""
     ending = Path(name).suffix.lower()

@@ -154,9 +154,9 @@ class Values:
             with np.errstate(over="ignore"):
                 nodata = kind(self.nodata)
                 return nodata, np.nextafter(nodata, kind(middle))
-        limits = np.iinfo(self.dtype)
-        if not limits.min <= self.nodata <= limits.max or self.nodata != int(self.nodata):
+        if not holds(self.dtype, self.nodata):
             return None
+        limits = np.iinfo(self.dtype)
         # at an end of the type there is only one direction
         middle = np.clip(middle, limits.min + 1, limits.max - 1)
         step = 1 if self.nodata < middle else -1
@@ -209,6 +209,16 @@ class Values:
             tuple(str(name) for name in stored.get("names", ())),
             int(stored.get("neighbours", 0)),
         )
+
+
+def holds(dtype: str | np.dtype, number: float) -> bool:
+    """Whether a type has a number, so that it can mark gaps there: floats round it, integers would
+    wrap it to another one.
+    """
+    if not np.issubdtype(np.dtype(dtype), np.integer):
+        return True
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= number <= limits.max) and number == int(number)
 
 
 def own_plane(values: Values) -> Values:

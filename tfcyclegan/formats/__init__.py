@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from tfcyclegan.data import picture_files
 from tfcyclegan.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,10 +62,15 @@ def open_measurement(path: Path, **options: Any) -> "Measurement":
 
     Raises:
         UserError: the extension is of no format, or its library is not installed.
-        intake.BadPicture: it cannot be read, with the reason.
+        intake.BadPicture: it is damaged or not such a file, with the reason.
+        OSError: the system cannot read it; it may be repaired before a rerun.
     """
     with _needing(path):
-        opened: Measurement = _module_of(path).open_file(path, **options)
+        module = _module_of(path)
+        if not path.is_dir():  # libraries take for damaged what the system refuses to read
+            with picture_files.opened(path) as stream:
+                stream.read(1)
+        opened: Measurement = module.open_file(path, **options)
     return opened
 
 

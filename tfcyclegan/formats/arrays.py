@@ -112,13 +112,16 @@ class Npz(ArrayMeasurement):
         return destination
 
     def close(self) -> None:
-        self._array = None
+        with self._lock:
+            self._array = None
 
 
 class _NpyDestination(ArrayDestination):
     def _store(self, path: Path, values: np.ndarray) -> None:
         with open(path, "wb") as stream:
             np.lib.format.write_array(stream, np.asarray(values), allow_pickle=False)
+        # NumPy says nothing of a full disk; this fails if the last values are missing
+        np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 class _NpzDestination(ArrayDestination):

@@ -92,7 +92,7 @@ class Measurement(ABC):
         return None
 
     def close(self) -> None:  # noqa: B027 - a format that keeps nothing open need not override it
-        """Closes files."""
+        """Closes files, once no thread reads them; a later read may raise BadPicture."""
 
     def __enter__(self) -> Self:
         return self

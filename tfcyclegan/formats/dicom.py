@@ -65,7 +65,7 @@ class Dicom(base.Measurement):
         if series is None:
             series = _only_series(path, left_out)
         if series.problem:
-            raise BadPicture(series.problem)
+            raise series.problem
         self.series = series
         self.stack = dicom_geometry.arrange(series.slices, gaps)
         # the first axis determines the order of planes, the others the picture
@@ -182,12 +182,10 @@ def _only_series(path: Path, left_out: Counter[str]) -> Series:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
         raise BadPicture(f"holds no DICOM slices ({kinds or 'nothing at all'})")
     if len(found) > 1:
-        problems = [series.problem for series in found if series.problem]
-        raise BadPicture(
-            problems[0]
-            if problems
-            else f"holds {len(found)} series; move each into a folder of its own"
-        )
+        for series in found:
+            if series.problem:
+                raise series.problem
+        raise BadPicture(f"holds {len(found)} series; move each into a folder of its own")
     return found[0]
 
 
@@ -232,6 +230,7 @@ def _decode(part: Slice) -> np.ndarray:
 
     Raises:
         BadPicture: they cannot be decoded.
+        OSError: the system cannot read the file.
     """
     header, syntax = part.header, _syntax(part)
     assert syntax is not None
@@ -244,6 +243,8 @@ def _decode(part: Slice) -> np.ndarray:
     by_path = part.frame is not None and syntax != DeflatedExplicitVRLittleEndian
     try:
         stored = pixel_array(part.path if by_path else pydicom.dcmread(part.path), **options)
+    except OSError as error:
+        raise dicom_slices.unreadable(part.path, error) from error
     # decoders raise many types on damaged data; all mean the same here
     except Exception as error:
         lacking = syntax.is_encapsulated and get_decoder(syntax).missing_dependencies

@@ -1,6 +1,5 @@
 """Writes DICOM series derived from those that were read, at the same positions."""
 
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -17,6 +16,7 @@ from tfcyclegan.errors import UserError
 from tfcyclegan.formats import base, orientation
 from tfcyclegan.formats.dicom_geometry import Stack
 from tfcyclegan.formats.dicom_slices import Slice
+from tfcyclegan.formats.scratch import mapped_beside, storing
 from tfcyclegan.system import files
 
 DERIVATION = "Values translated by a generative network (tfcyclegan); not measured"
@@ -70,9 +70,7 @@ class DicomDestination(base.Destination):
         self._stack = stack
         header = stack.slices[0].header
         shape = (len(stack.slices), int(header.Rows), int(header.Columns))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - until finish
-        self._stored = np.memmap(self._file, values.dtype, "w+", shape=shape)
+        self._file, self._stored = mapped_beside(path, values.dtype, shape)
         self._seen = orientation.turned(self._stored, stack.turn)
 
     def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
@@ -83,10 +81,10 @@ class DicomDestination(base.Destination):
         try:
             numbers = _Numbers(self._values, any(np.isnan(part).any() for part in self._stored))
             if self._one_file:
-                with files.atomic_file(self.path) as stream:
+                with storing(self.path), files.atomic_file(self.path) as stream:
                     self._write(0, numbers, generate_uid(), stream)
             else:
-                with files.atomic_directory(self.path) as temporary:
+                with storing(self.path), files.atomic_directory(self.path) as temporary:
                     self._write_all(numbers, temporary)
         finally:
             self.abandon()

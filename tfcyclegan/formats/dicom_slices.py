@@ -133,14 +133,14 @@ class Series:
         subject: a pseudonym of the person, see `subject_of`.
         path: the directory that holds all of its files, or its one file.
         slices: in no order.
-        problem: why it cannot be used; empty if it can.
+        problem: BadPicture or OSError, why it cannot be used; None if it can.
     """
 
     name: str
     subject: str
     path: Path
     slices: tuple[Slice, ...]
-    problem: str = ""
+    problem: Exception | None = None
 
 
 def find(directory: Path, left_out: Counter[str]) -> list[Series]:
@@ -158,8 +158,8 @@ def group(paths: Iterable[Path], left_out: Counter[str]) -> list[Series]:
     for path in paths:
         try:
             header = _read_header(path, left_out)
-        except BadPicture as error:
-            series.append(Series(path.name, "", path, (), str(error)))
+        except (BadPicture, OSError) as error:
+            series.append(Series(path.name, "", path, (), error))
             continue
         if header is not None:
             uid = str(header.get("SeriesInstanceUID") or path)
@@ -203,6 +203,8 @@ def _read_header(path: Path, left_out: Counter[str]) -> Any:
             ) from None
         left_out[NO_DICOM] += 1
         return None
+    except OSError as error:
+        raise unreadable(path, error) from error
     # pydicom raises many types on damaged headers; all mean the same here
     except Exception as error:
         raise BadPicture(f"{printable(path.name)}: {damage(error)}") from error
@@ -213,6 +215,11 @@ def _read_header(path: Path, left_out: Counter[str]) -> Any:
         left_out[LOCALIZERS] += 1
         return None
     return header
+
+
+def unreadable(path: Path, error: OSError) -> OSError:
+    """The system's error with the name of a file that may be one of many."""
+    return OSError(f"{printable(path.name)}: {error.strerror or error}")
 
 
 def damage(error: Exception) -> str:
@@ -235,8 +242,8 @@ def _of_one_series(
                     parts.append([one])
                 else:
                     part.append(one)
-    except BadPicture as error:
-        yield Series(name, subject, _common([path for path, _ in found]), (), str(error))
+    except (BadPicture, OSError) as error:
+        yield Series(name, subject, _common([path for path, _ in found]), (), error)
         return
     for place, part in enumerate(parts, 1):
         part_name = name if len(parts) == 1 else f"{name}_{place}"

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import tifffile
 from rasterio import windows
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
@@ -26,7 +27,7 @@ from tfcyclegan.data.notes import LeftOut
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.formats import alpha
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
-from tfcyclegan.formats.scratch import require_type
+from tfcyclegan.formats.scratch import require_type, storing
 from tfcyclegan.formats.stored_numbers import StoredNumbers
 from tfcyclegan.system import files
 
@@ -194,7 +195,8 @@ class GeoTiff(Measurement):
         return _GeoTiffDestination(path, self, values, options, roles)
 
     def close(self) -> None:
-        self._file.close()
+        with self._lock:  # GDAL crashes if a file is closed while another thread reads it
+            self._file.close()
 
 
 def open_file(path: Path, *, alpha_band: str = "refuse") -> GeoTiff:
@@ -236,7 +238,8 @@ class _GeoTiffDestination(Destination):
         try:
             with _writing(self.path):
                 self._file.close()
-            files.flush(self._temporary)
+                _require_whole(self._temporary)
+                files.flush(self._temporary)
             files.into_place(self._temporary, self.path)
         finally:
             self.abandon()
@@ -245,6 +248,20 @@ class _GeoTiffDestination(Destination):
         with contextlib.suppress(RasterioError, OSError):
             self._file.close()
         self._temporary.unlink(missing_ok=True)
+
+
+def _require_whole(path: Path) -> None:
+    """Raises OSError if parts are missing: closing a file, GDAL says nothing of a full disk."""
+    size = path.stat().st_size
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages.first
+            blocks = zip(page.dataoffsets, page.databytecounts, strict=True)
+            is_whole = all(count and start + count <= size for start, count in blocks)
+    except Exception:  # tifffile raises many types on a file without its directory
+        is_whole = False
+    if not is_whole:
+        raise OSError("parts of it are missing")
 
 
 def _copy_description(source: Any, target: Any) -> None:
@@ -299,12 +316,12 @@ def _reading() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Turns GDAL's write errors into OSError with the file's name."""
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES):
+    """GDAL with a bounded cache; turns write errors into RunError with the file's name."""
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), storing(path):
         try:
             yield
         except RasterioError as error:
-            raise OSError(None, _reason(error), str(path)) from error
+            raise OSError(_reason(error)) from error
 
 
 def _reason(error: BaseException) -> str:

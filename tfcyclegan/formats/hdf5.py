@@ -11,6 +11,7 @@ windows are read. Imports no TensorFlow.
   values.
 """
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from tfcyclegan.formats.arrays import choose
 from tfcyclegan.formats.axes import ArrayDestination, ArrayMeasurement, axes_of
 from tfcyclegan.formats.base import Destination
 from tfcyclegan.formats.damage import reading, told
+from tfcyclegan.formats.scratch import reserve
 from tfcyclegan.formats.stored_numbers import StoredNumbers
 
 _MATLAB = "MATLAB_class"
 _IEEE = {2: (5, 10), 4: (8, 23), 8: (11, 52)}  # bytes -> bits of exponent and of digits
 _SCALE, _OFFSET, _GAPS = "scale_factor", "add_offset", ("_FillValue", "missing_value")
+_OVERHEAD = 1 << 20  # bytes of a file beside its values, at most
 _VALID = ("valid_min", "valid_max", "valid_range")
 _OLD_VALUES = {
     *(_MATLAB, _SCALE, _OFFSET, *_GAPS, *_VALID, "actual_range"),
@@ -152,6 +155,9 @@ class _Hdf5Destination(ArrayDestination):
     attributes: dict[str, Any]
 
     def _store(self, path: Path, values: np.ndarray) -> None:
+        # HDF5 crashes where the disk is full, so there must be room for all values beforehand
+        with tempfile.TemporaryFile(dir=path.parent) as room:
+            reserve(room, self.bytes + _OVERHEAD)
         with h5py.File(path, "w") as file:
             made = file.create_dataset(self.name, values.shape, values.dtype, **self.layout)
             for start in range(0, len(values), self._step):

@@ -168,7 +168,9 @@ def _load(path: Path) -> Any:
     try:
         image: Any = nibabel.load(path)
         size, wanted = path.stat().st_size, image.dataobj.offset + _size(image.dataobj)
-    except FileNotFoundError:
+    except gzip.BadGzipFile as error:
+        raise BadPicture(_damage(error)) from error
+    except OSError:
         raise
     # nibabel's readers raise many types on damaged headers; all mean the same here
     except Exception as error:
@@ -256,6 +258,8 @@ def _unpack(path: Path, start: int, size: int) -> Any:
                     raise EOFError(f"{left} of {size} bytes are missing")
                 unpacked.write(block)
                 left -= len(block)
+            while stream.read(1 << 20):  # only at its end does gzip compare length and CRC-32
+                pass
     except BaseException:
         unpacked.close()
         raise

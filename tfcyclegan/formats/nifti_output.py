@@ -3,7 +3,6 @@
 import gzip
 import io
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from tfcyclegan.data.values import Values
 from tfcyclegan.formats import base, orientation
+from tfcyclegan.formats.scratch import mapped_beside, storing
 from tfcyclegan.system import files
 
 DESCRIPTION = b"translated by tfcyclegan"
@@ -54,9 +54,7 @@ class NiftiDestination(base.Destination):
         self._header = header(source, stored_shape, dtype)
         if len(stored_shape) == 5:
             self._header["intent_code"] = _VECTOR
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._raw = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - until finish
-        stored = np.memmap(self._raw, dtype, "w+", shape=(*shape, channels), order="F")
+        self._raw, stored = mapped_beside(path, dtype, (*shape, channels), "F")
         self._planes = orientation.turned(stored, turn)
 
     def write(self, values: np.ndarray, plane: int = 0, top: int = 0, left: int = 0) -> None:
@@ -68,7 +66,7 @@ class NiftiDestination(base.Destination):
             head = io.BytesIO()
             self._header.write_to(head)
             self._raw.seek(0)
-            with files.atomic_file(self.path) as stream:
+            with storing(self.path), files.atomic_file(self.path) as stream:
                 if self.path.name.lower().endswith(".gz"):
                     # without a name and a time, so that equal values make equal files
                     with gzip.GzipFile("", "wb", 1, stream, 0) as packed:

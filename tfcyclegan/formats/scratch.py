@@ -2,13 +2,20 @@
 of them are available. Imports no TensorFlow.
 """
 
+import contextlib
+import math
+import os
 import tempfile
 from abc import abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Literal
 
 import numpy as np
 
+from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.formats.base import Destination
+from tfcyclegan.formats.damage import told
 from tfcyclegan.system import files
 
 
@@ -33,9 +40,7 @@ class Scratch(Destination):
         channel_axes: str = "CS",
     ):
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - until finish
-        self._values = np.memmap(self._file, dtype, "w+", shape=sizes)
+        self._file, self._values = mapped_beside(path, dtype, sizes)
         places = {axis: place for place, axis in enumerate(axes)}
         planes = [places[axis] for axis in axes if axis not in {"Y", "X", *channel_axes}]
         channels = [places[axis] for axis in channel_axes if axis in places]
@@ -62,8 +67,9 @@ class Scratch(Destination):
     def finish(self) -> None:
         temporary = files.temporary_name(self.path)
         try:
-            self._store(temporary, self._values)
-            files.flush(temporary)
+            with storing(self.path):
+                self._store(temporary, self._values)
+                files.flush(temporary)
             files.into_place(temporary, self.path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -75,6 +81,44 @@ class Scratch(Destination):
     @abstractmethod
     def _store(self, path: Path, values: np.ndarray) -> None:
         """Writes the file from values with the given axes."""
+
+
+def mapped_beside(
+    path: Path, dtype: np.dtype | str, shape: tuple[int, ...], order: Literal["C", "F"] = "C"
+) -> tuple[IO[bytes], np.memmap]:
+    """A temporary file in the folder of `path`, and its numbers mapped into memory.
+
+    Raises:
+        RunError: the disk has no room for them.
+    """
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - open as long as it is used
+        try:
+            # otherwise a full disk would end the process by SIGBUS
+            reserve(file, math.prod(shape) * np.dtype(dtype).itemsize)
+            return file, np.memmap(file, dtype, "w+", shape=shape, order=order)
+        except BaseException:
+            file.close()
+            raise
+
+
+def reserve(file: IO[bytes], size: int) -> None:
+    """Reserves disk space for the first `size` bytes of a file; OSError if there is too little."""
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        os.posix_fallocate(file.fileno(), 0, size)
+
+
+@contextlib.contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turns a failure to write the file `path` into RunError; libraries have many types for it."""
+    try:
+        yield
+    except (UserError, RunError):
+        raise
+    except Exception as error:
+        reason = (isinstance(error, OSError) and error.strerror) or told(error)
+        raise RunError(f"{path}: cannot be written ({reason}); {files.MAKE_ROOM}") from error
 
 
 def require_type(values: np.ndarray, dtype: np.dtype) -> None:

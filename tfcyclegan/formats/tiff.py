@@ -262,8 +262,9 @@ class Tiff(Measurement):
         return tiff_output.like(path, self, own_plane(values))
 
     def close(self) -> None:
-        self._contiguous = self._last = None
-        self._close.close()
+        with self._lock:
+            self._contiguous = self._last = None
+            self._close.close()
 
 
 def _told_of_the_rest(file: Any, series: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ from tfcyclegan.data import images, intake
 from tfcyclegan.data.display import Display, to_picture
 from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
 from tfcyclegan.data.picture_folders import Ledger
-from tfcyclegan.data.values import Values, own_plane
+from tfcyclegan.data.values import Values, holds, own_plane
 from tfcyclegan.formats import ENDINGS, open_measurement, options_among
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
 from tfcyclegan.formats.stacks import read_stack
@@ -199,10 +199,7 @@ def _nodata(measurement: Measurement, trained: Values) -> float | None:
     """
     if measurement.nodata is not None or trained.nodata is None:
         return measurement.nodata
-    if measurement.dtype.kind == "f":
-        return trained.nodata
-    limits, whole = np.iinfo(measurement.dtype), float(trained.nodata).is_integer()
-    return trained.nodata if whole and limits.min <= trained.nodata <= limits.max else None
+    return trained.nodata if holds(measurement.dtype, trained.nodata) else None
 
 
 class PngPlanes(Destination):
