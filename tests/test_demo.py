@@ -2,6 +2,7 @@
 server.
 """
 
+import hashlib
 import http.client
 import json
 import os
@@ -192,12 +193,15 @@ def test_the_exported_site_is_whole_and_relative(litert, model, tmp_path, capsys
     assert f"exported to {site}" in capsys.readouterr().out
     described = json.loads((site / "demo.json").read_text())
     first, second = described["models"]
-    assert (first["file"], first["width"], first["height"]) == ("models/1-tiny.tflite", 24, 16)
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()[:8]
+    assert (first["width"], first["height"]) == (24, 16)
+    assert first["file"] == f"models/1-tiny-{digest}.tflite", "other weights have another name"
     assert (site / second["file"]).read_bytes() == model.read_bytes() and first[
         "bytes"
     ] == model.stat().st_size
-    assert first["samples"] == ["samples/1/1.png", "samples/1/2.jpeg", "samples/1/3.png"]
-    with Image.open(site / "samples/2/3.png") as third:
+    without = [re.sub("-[0-9a-f]{8}", "", name) for name in first["samples"]]
+    assert without == ["samples/1/1.png", "samples/1/2.jpeg", "samples/1/3.png"]
+    with Image.open(site / second["samples"][2]) as third:
         assert third.size == (30, 20) and third.getpixel((0, 0)) == (2, 0, 0)
     for page in (
         "index.html",
@@ -228,6 +232,9 @@ def test_the_exported_site_is_whole_and_relative(litert, model, tmp_path, capsys
     assert sorted(path.name for path in tmp_path.iterdir()) == ["samples", "site"], (
         "nothing half-written stays"
     )
+    (site / ".git").mkdir()
+    assert cli.main(arguments) == 2 and (site / ".git").is_dir()
+    assert "holds other files, such as .git, which a new export" in capsys.readouterr().err
 
 
 def test_an_export_that_fails_leaves_the_old_one(litert, model, tmp_path, monkeypatch):

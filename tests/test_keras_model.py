@@ -176,6 +176,10 @@ def test_the_history_holds_means_over_the_steps_of_an_epoch(arrays):
             {"callbacks": keras.callbacks.ReduceLROnPlateau("cycle_a", mode="min")},
             r"^callbacks: ReduceLROnPlateau sets the rate of one optimizer.*schedules",
         ),
+        (
+            {"callbacks": [keras.callbacks.TerminateOnNaN()]},
+            r"^callbacks: TerminateOnNaN .*skipped",
+        ),
     ],
 )
 def test_what_would_fail_after_an_epoch_is_refused_before_it(arrays, given, message):
@@ -194,6 +198,35 @@ def test_sides_that_do_not_fit_are_refused_before_the_first_step(arrays):
     model.make_pools((16, 16, 3), (16, 16, 3))
     with pytest.raises(UserError, match=r"^x: pictures of 32x32: this model's .* hold 16x16"):
         model.fit(*twice)
+
+
+@pytest.mark.parametrize(
+    ("given", "mend"),
+    [
+        ({"loss_weights": {"cycle_a": 20}}, "lambda_a"),
+        ({"metrics": ["mae"]}, "tfcyclegan.evaluate"),
+        ({"steps_per_execution": 4}, "means of an epoch"),
+    ],
+)
+def test_arguments_of_compile_without_effect_are_refused(given, mend):
+    (name,) = given
+    with pytest.raises(UserError, match=f"^compile: {name}: has no effect .*{mend}"):
+        compiled_model().compile(tfcyclegan.Adam(), tfcyclegan.Adam(), **given)
+
+
+def test_float16_needs_a_scaled_loss(arrays):
+    networks = [
+        tfcyclegan.ResnetGenerator(blocks=1, base_filters=4, dtype="mixed_float16") for _ in "ab"
+    ]
+    networks += [
+        tfcyclegan.Discriminator(base_filters=4, layers=1, dtype="mixed_float16") for _ in "ab"
+    ]
+    model = CycleGAN(*networks, pool_size=0)
+    model.compile(tfcyclegan.Adam(), tfcyclegan.Adam())
+    with pytest.raises(
+        UserError, match=r"^compile: gen_ab computes in float16.*dynamic_scale=True"
+    ):
+        model.train_on_batch(*arrays)
 
 
 def test_an_optimizer_of_keras_is_refused():

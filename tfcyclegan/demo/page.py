@@ -7,6 +7,7 @@ demo.json       the models, for app.js
 models/  samples/  litert/
 """
 
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,12 @@ def write_page(shown: Shown, directory: Path, *, offline: bool = False) -> None:
 
 def _add_model(number: int, model: DemoModel, samples: Samples, directory: Path) -> dict[str, Any]:
     content = model.path.read_bytes()
-    file = f"models/{number}-{model.slug}.tflite"
+    # browsers keep files by their names, without asking whether they have changed
+    file = f"models/{number}-{model.slug}-{_digest(content)}.tflite"
     files.write_bytes(directory / file, content)
     names = [
-        f"samples/{number}/{position}.{ending}"
-        for position, (_, ending) in enumerate(samples.pictures, 1)
+        f"samples/{number}/{position}-{_digest(encoded)}.{ending}"
+        for position, (encoded, ending) in enumerate(samples.pictures, 1)
     ]
     for name, (encoded, _) in zip(names, samples.pictures, strict=True):
         files.write_bytes(directory / name, encoded)
@@ -76,6 +78,10 @@ def _add_model(number: int, model: DemoModel, samples: Samples, directory: Path)
     }
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
 def _latents(model: DemoModel) -> list[list[float]]:
     """Those of `translate --samples=8`, in the same order."""
     if not model.latent_size:
@@ -89,14 +95,16 @@ def export_page(shown: Shown, output: Path) -> None:
     """Writes the page to `output` by rename; an older export is replaced.
 
     Raises:
-        UserError: `output` holds something else.
+        UserError: `output` holds something else, such as what a host or git needs beside the page.
     """
-    if (
-        output.exists()
-        and not (output / DESCRIPTION).is_file()
-        and (not output.is_dir() or any(output.iterdir()))
-    ):
-        raise UserError(f"--export={output}: holds other files; choose another folder")
+    own = {path.name for path in SITE.iterdir()} | {DESCRIPTION, "models", "samples", "litert"}
+    there = sorted(path.name for path in output.iterdir()) if output.is_dir() else [output.name]
+    others = [name for name in there if name not in own] if output.exists() else []
+    if others or (output.exists() and there and DESCRIPTION not in there):
+        raise UserError(
+            f"--export={output}: holds other files, such as {(others or there)[0]}, which a new "
+            "export would remove; choose another folder"
+        )
     with files.atomic_directory(output) as temporary:
         write_page(shown, temporary, offline=True)
     log(

@@ -15,6 +15,14 @@ _FUNCTIONS = ("segment", "pool_draws")
 _MEAN = "mean_"
 _AFTER_BATCH_SIZE = ("epochs", "verbose", "callbacks", "validation_split", "validation_data")
 """The arguments of `keras.Model.fit` after `batch_size`, in their order."""
+_MEASURED = "tfcyclegan.evaluate measures translations"
+_NOT_COMPILED = {
+    "loss": "losses are arguments of the model, such as gan_mode",
+    "loss_weights": "weights are arguments of the model, such as lambda_a",
+    "metrics": _MEASURED,
+    "weighted_metrics": _MEASURED,
+    "steps_per_execution": "only the last of these steps would be in the means of an epoch",
+}
 _NOT_VALIDATED = (
     "validation_data, evaluate: not supported, since a loss on held-out pictures does not measure "
     "translations; use tfcyclegan.evaluate"
@@ -47,11 +55,23 @@ class KerasHabits(keras.Model):
     averages: Mapping[str, keras.Model]
     pool_size: int
     pools: Mapping[str, list[Any]]
+    generator_optimizer: Any
     train_function: Any
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self._of_epoch = _RunningMeans()
+
+    def compile(self, **kwargs: Any) -> None:  # type: ignore[override]
+        """`keras.Model.compile`, without the arguments that would have no effect, or a wrong one.
+
+        Raises:
+            UserError: such an argument.
+        """
+        for name, mend in _NOT_COMPILED.items():
+            if (given := kwargs.get(name)) and given != 1:
+                raise UserError(f"compile: {name}: has no effect on these models; {mend}")
+        super().compile(**kwargs)
 
     def fit(
         self,
@@ -105,7 +125,7 @@ class KerasHabits(keras.Model):
 
     def _prepare(self, *shapes: Sequence[int | None]) -> None:
         """Makes the pools for pictures [H, W, C] of a and b; UserError if their sides do not
-        fit.
+        fit, or the networks compute in float16 without a scaled loss.
         """
         generators = [getattr(self, n) for n in self.network_names if n.startswith("gen_")]
         multiple = max(generator.size_multiple for generator in generators)
@@ -120,6 +140,12 @@ class KerasHabits(keras.Model):
             raise UserError(
                 f"x, y: {sides} and {'x'.join(map(str, other))}: with an image pool both domains "
                 "have one size; crop or resize them, or make the model with pool_size=0"
+            )
+        in_half = [n for n in self.network_names if getattr(self, n).compute_dtype == "float16"]
+        if in_half and not self.generator_optimizer.dynamic_scale:
+            raise UserError(
+                f"compile: {in_half[0]} computes in float16, where small gradients vanish unless "
+                "the loss is scaled; give tfcyclegan.Adam(..., dynamic_scale=True) twice"
             )
         self.make_pools(*shapes)
         for pool in (pool for pools in self.pools.values() for pool in pools):
@@ -209,6 +235,11 @@ def _check_options(given: Mapping[str, Any]) -> None:
             raise UserError(
                 f"callbacks: {type(callback).__name__} sets the rate of one optimizer, and there "
                 "are two; give each a keras.optimizers.schedules schedule as learning_rate"
+            )
+        if isinstance(callback, keras.callbacks.TerminateOnNaN):
+            raise UserError(
+                "callbacks: TerminateOnNaN reads a loss that these models do not have; steps that "
+                "are not finite are left out: watch `skipped`"
             )
 
 

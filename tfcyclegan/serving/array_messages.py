@@ -186,9 +186,10 @@ def answer_v2(
             f"{NAME}: the answer is FP16, which is only sent as bytes; request them with "
             '"parameters": {"binary_data_output": true}',
         )
-    output.set_data_from_numpy(np.stack(arrays), binary_data=bool(raw))
-    if not raw:
-        output.data = [number if np.isfinite(number) else None for number in output.data]
+    if raw:
+        output.set_data_from_numpy(np.stack(arrays), binary_data=True)
+    else:
+        output.data = _listed(np.stack(arrays).ravel())
     return InferResponse(
         request.id or "",
         model_name,

@@ -191,8 +191,13 @@ class ServedModel(kserve.Model):
         if isinstance(payload, kserve.InferRequest):
             arrays = await asyncio.to_thread(array_messages.arrays_of_v2, payload, kind)
             answers = await self._translate_arrays(arrays, array_messages.NAME)
-            return array_messages.answer_v2(
-                payload, self.name, exported.version, answers, exported.gives
+            return await asyncio.to_thread(
+                array_messages.answer_v2,
+                payload,
+                self.name,
+                exported.version,
+                answers,
+                exported.gives,
             )
         request = await asyncio.to_thread(array_messages.arrays_of_v1, payload, kind)
         answers = await self._translate_arrays(request.arrays, request.key)
