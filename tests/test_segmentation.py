@@ -195,6 +195,10 @@ def test_a_killed_and_resumed_run_has_the_same_weights(whole, tmp_path):
         train_segmenter(options(seed=1), [arrays()], tmp_path / "cut")
     with pytest.raises(UserError, match="the pictures are not those"):
         train_segmenter(options(), [arrays(4)], tmp_path / "cut")
+    for path in (tmp_path / "cut" / "checkpoints").glob("step-*"):
+        path.unlink()
+    with pytest.raises(UserError, match="its checkpoints are gone or damaged"):
+        train_segmenter(options(), [arrays()], tmp_path / "cut")
 
 
 def test_what_is_not_finite_or_not_to_be_had_ends_the_run(tmp_path, monkeypatch):

@@ -26,7 +26,13 @@ from tfcyclegan.segmentation.runs import SETTINGS, SegmenterRun, read_segmenter_
 from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import Progress, log
-from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles, newest, step_of
+from tfcyclegan.training.checkpoint_files import (
+    DIRECTORY,
+    CheckpointFiles,
+    newest,
+    require_none_gone,
+    step_of,
+)
 from tfcyclegan.training.checkpoints import variables
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.runs import changed_options
@@ -135,6 +141,7 @@ def _check_directory(run: SegmenterRun) -> None:
             )
         return
     if newest(directory / DIRECTORY) is None:
+        require_none_gone(directory)
         return  # before its first checkpoint a run has nothing that other settings could spoil
     before = read_segmenter_run(directory)
     refused, warnings = changed_options(before.options, run.options)

@@ -65,6 +65,7 @@ class Checkpoints:
     Attributes:
         latest_step: step of the newest checkpoint, which is intact or being written, the same on
             all workers; None before the first.
+        has_best: whether the best checkpoint is there or being written; only known to the chief.
     """
 
     def __init__(
@@ -82,13 +83,16 @@ class Checkpoints:
         if self._workers.is_chief:
             self._checkpoint = self._state(self._pools_here)
             self._files = CheckpointFiles(self._checkpoint, directory, keep=keep)
-            self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1)
+            self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1, needed=False)
+            self._told = self._files.told + self._best.told
         else:
             self._checkpoint = tf.train.Checkpoint(**self._pools(self._pools_here))
             # Two more than the chief keeps: its newest may still be in the writing, and could fail,
             # while the next one is saved here.
             own = directory / f"worker-{self._workers.index}"
             self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 2)
+            self._told = self._files.told
+        self.has_best = self._workers.is_chief and self._best.latest is not None
         newest_path = self._files.latest
         step = self._workers.from_chief(step_of(newest_path) if newest_path else -1)
         self.latest_step: int | None = step if step >= 0 else None
@@ -136,6 +140,7 @@ class Checkpoints:
     def save_best(self) -> None:
         """Has the current state written as the best checkpoint, replacing the previous best."""
         self._submit(self._best)
+        self.has_best = True
 
     def _submit(self, place: CheckpointFiles) -> None:
         def copy() -> Any:
@@ -173,17 +178,17 @@ class Checkpoints:
         """Restores the latest checkpoint, if there is one.
 
         Returns:
-            Messages for the user: damaged checkpoints that were skipped, pools that a changed
+            Messages for the user: damaged checkpoints that were set aside, pools that a changed
             number of devices left empty.
 
         Raises:
             RunError: it belongs to another model.
         """
         if self.latest_step is None:
-            return self._files.told
+            return self._told
         path = path_of(self._directory, self.latest_step)
         if not self._workers.is_chief:
-            return self._files.told + self._restore_beside_chief(path)
+            return self._told + self._restore_beside_chief(path)
         counts = [
             name.split("/")[0]
             for name, _ in tf.train.list_variables(path)
@@ -213,7 +218,7 @@ class Checkpoints:
             if stored != here
             else []
         )
-        return self._files.told + changed
+        return self._told + changed
 
     def _restore_beside_chief(self, path: str) -> list[str]:
         """Restores the pools from this worker's own checkpoint and everything else from the

@@ -27,6 +27,8 @@ from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files, places
 from tfcyclegan.system.progress import log
+from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, require_none_gone
+from tfcyclegan.training.history import HISTORY, read_history
 
 CONFIG = "config.json"
 FLAG_FILE = "flags.cfg"
@@ -169,6 +171,34 @@ def write_run(run: Run) -> None:
         ),
     }
     files.write_json(run.directory / CONFIG, content)
+
+
+def check_directory(run: Run) -> list[str]:
+    """Checks that a run may be started or resumed in its directory.
+
+    Returns:
+        Warnings.
+
+    Raises:
+        UserError: the directory holds something else, or the run's checkpoints are gone.
+    """
+    directory = run.directory
+    before = read_run(directory) if (directory / CONFIG).exists() else None
+    if (
+        before is None
+        and directory.exists()
+        and any(path.name != ".lock" for path in directory.iterdir())
+    ):
+        raise UserError(
+            f"--run_dir={directory}: is not empty but holds no run; choose another directory"
+        )
+    # Before its first checkpoint a run has nothing that other settings could spoil.
+    if before is None:
+        return []
+    if newest(directory / DIRECTORY) is None:
+        require_none_gone(directory, trained=bool(read_history(directory / HISTORY)))
+        return [f"{directory}: holds a run without a checkpoint, which starts over"]
+    return check_resumable(before, run)
 
 
 def check_resumable(before: Run, now: Run) -> list[str]:

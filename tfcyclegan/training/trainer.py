@@ -29,7 +29,7 @@ from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
 from tfcyclegan.training.batches import label_classes, open_batches, with_channels
 from tfcyclegan.training.board import Board
-from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
+from tfcyclegan.training.checkpoint_files import DIRECTORY
 from tfcyclegan.training.checkpoints import (
     Checkpoints,
     chosen_by,
@@ -38,9 +38,8 @@ from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.observer import Observer
 from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
-    CONFIG,
     Run,
-    check_resumable,
+    check_directory,
     config_to_dict,
     read_run,
     write_run,
@@ -131,7 +130,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         values=domains.values,
         classes=label_classes(config, domains),
     )
-    warnings = _check_directory(run) if workers.is_chief else []
+    warnings = check_directory(run) if workers.is_chief else []
     warnings += of_ranges(config, run.values)
     batches, pairs = open_batches(config, domains, paired=method_of(config).takes_pairs)
     lines = (
@@ -167,26 +166,6 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             report = session.run_to_end()
         workers.wait()  # a worker that ends before the others would count as lost
         return report
-
-
-def _check_directory(run: Run) -> list[str]:
-    """Warnings if the directory already holds this run; UserError if it holds something else."""
-    directory = run.directory
-    before = read_run(directory) if (directory / CONFIG).exists() else None
-    if (
-        before is None
-        and directory.exists()
-        and any(path.name != ".lock" for path in directory.iterdir())
-    ):
-        raise UserError(
-            f"--run_dir={directory}: is not empty but holds no run; choose another directory"
-        )
-    # Before its first checkpoint a run has nothing that other settings could spoil.
-    if before is None:
-        return []
-    if newest(directory / DIRECTORY) is None:
-        return [f"{directory}: holds a run without a checkpoint, which starts over"]
-    return check_resumable(before, run)
 
 
 def make_optimizer(
@@ -451,9 +430,8 @@ class _Session:
             "learning_rate": rate,
         }
         line |= means | measured | {"images_per_second": round(images_per_second, 3)}
-        is_best = measured and chosen_by(measured) < min(
-            map(chosen_by, self.history.lines), default=np.inf
-        )
+        before = self.history.lines if self.checkpoints.has_best else []
+        is_best = measured and chosen_by(measured) < min(map(chosen_by, before), default=np.inf)
         self.history.append(line)
         if is_best:
             self.history.sync()

@@ -1,0 +1,69 @@
+"""What a run finds of itself when its command is given again: checkpoints that are gone or damaged,
+and measurements and arithmetic of before.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import eagerly
+from tests.test_checkpoint_files import truncate
+from tests.test_training import config
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.training import checkpoint_files
+from tfcyclegan.training.trainer import train
+
+MEASURED = {"eval_every_steps": 2, "eval_images": 8}
+
+
+@pytest.fixture(scope="module")
+def trained(tiles, tmp_path_factory) -> Path:
+    """A run of two steps, measured once."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    with eagerly():
+        train(config(tiles, run_dir, max_steps=2, **MEASURED))
+    return run_dir
+
+
+def all_of(run_dir: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+
+
+def test_a_run_without_a_whole_checkpoint_does_not_start_over(tiles, trained, tmp_path):
+    run_dir = shutil.copytree(trained, tmp_path / "run")
+    options = config(tiles, run_dir, max_steps=4, **MEASURED)
+    for path in (run_dir / "checkpoints").glob("step-*.data*"):
+        truncate(path)
+    with pytest.raises(RunError, match=r"damaged .* no other checkpoint; restore it"):
+        train(options)
+    left = all_of(run_dir)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"checkpoints are gone or damaged; restore .*/run/ch"):
+            train(options)
+    assert all_of(run_dir) == left
+
+
+def test_a_run_whose_checkpoints_are_elsewhere_waits_for_them(tiles, trained, tmp_path, capsys):
+    run_dir, disk = shutil.copytree(trained, tmp_path / "run"), tmp_path / "disk"
+    shutil.move(run_dir / "checkpoints", disk)
+    (run_dir / "checkpoints").symlink_to(disk)
+    disk.rename(tmp_path / "not_mounted")
+    left = all_of(run_dir)
+    with pytest.raises(UserError, match="gone or damaged"):
+        train(config(tiles, run_dir, max_steps=2, **MEASURED))
+    assert all_of(run_dir) == left
+    (tmp_path / "not_mounted").rename(disk)
+    train(config(tiles, run_dir, max_steps=2, **MEASURED))
+    assert "already finished" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_without_a_damaged_best_checkpoint(tiles, trained, tmp_path, capsys, eager):
+    run_dir = shutil.copytree(trained, tmp_path / "run")
+    best = run_dir / "checkpoints" / "best"
+    truncate(best / "step-2.index")
+    train(config(tiles, run_dir, max_steps=4, **MEASURED))
+    printed = capsys.readouterr().out
+    assert "best/step-2: damaged" in printed and "continuing without it" in printed
+    assert "resuming at step 2 of 4" in printed
+    assert checkpoint_files.steps(best) == [4] and list(best.glob("damaged-step-2.*"))
