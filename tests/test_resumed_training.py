@@ -5,11 +5,12 @@ and measurements and arithmetic of before.
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import eagerly
 from tests.test_checkpoint_files import truncate
-from tests.test_training import config
+from tests.test_training import checkpoint, config
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.training import checkpoint_files
 from tfcyclegan.training.trainer import train
@@ -67,3 +68,21 @@ def test_a_run_goes_on_without_a_damaged_best_checkpoint(tiles, trained, tmp_pat
     assert "best/step-2: damaged" in printed and "continuing without it" in printed
     assert "resuming at step 2 of 4" in printed
     assert checkpoint_files.steps(best) == [4] and list(best.glob("damaged-step-2.*"))
+
+
+@pytest.mark.parametrize("before", ["float32", "mixed_float16"])
+def test_a_run_goes_on_in_another_precision(tiles, tmp_path, capsys, eager, before):
+    (after,) = {"float32", "mixed_float16"} - {before}
+    run_dir = tmp_path / "run"
+    train(config(tiles, run_dir, max_steps=1, precision=before))
+    weights = checkpoint(run_dir)
+    train(config(tiles, run_dir, max_steps=2, precision=after))
+    printed = capsys.readouterr().out
+    assert f"precision changes from {before} to {after}" in printed
+    assert "resuming at step 1 of 2" in printed
+    resumed = checkpoint(run_dir)
+    changed = weights.keys() ^ resumed.keys()
+    assert len(changed) == 4 and all("optimizer/" in name for name in changed)
+    key = "gen_ab/0/.ATTRIBUTES/VARIABLE_VALUE"
+    assert 0 < np.abs(resumed[key] - weights[key]).max() < 1e-3, "it went on from them"
+    assert resumed["generator_optimizer/0/.ATTRIBUTES/VARIABLE_VALUE"] == 2

@@ -185,7 +185,10 @@ def test_a_killed_and_resumed_run_has_the_same_weights(whole, tmp_path):
     )
     with pytest.raises(UserError, match="its training is at step 3 of 6"):
         load_segmenter(tmp_path / "cut")
+    shutil.copytree(tmp_path / "cut", tmp_path / "half")
+    half = train_segmenter(options(precision="mixed_float16"), [arrays()], tmp_path / "half")
     resumed = train_segmenter(options(), [arrays()], tmp_path / "cut")
+    assert half.identity != resumed.identity, "it went on in another precision"
     assert resumed.identity == load_segmenter(whole).identity
     left, right = weights(whole), weights(tmp_path / "cut")
     assert left.keys() == right.keys() and all(

@@ -14,6 +14,7 @@ from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.factory import make_network
 from tfcyclegan.methods.image_pool import ImagePool
 from tfcyclegan.networks import Discriminator, Generator, PatchSampler
+from tfcyclegan.optimization.adam import SCALE_VARIABLES, Adam
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import (
@@ -41,6 +42,18 @@ def variables(owner: keras.Model | keras.optimizers.Optimizer) -> list[tf.Variab
     would silently save and restore parts of a network.
     """
     return [variable.value for variable in owner.variables]
+
+
+def unscaled(optimizer: Adam) -> list[tf.Variable]:
+    """An optimizer's variables without those of the loss scale of float16."""
+    own = variables(optimizer)
+    return own[:-SCALE_VARIABLES] if optimizer.dynamic_scale else own
+
+
+def holds_scale(path: str, name: str, optimizer: Adam) -> bool:
+    """Whether the optimizer that a checkpoint holds as `name` was saved with a loss scale."""
+    stored = [key for key, _ in tf.train.list_variables(path) if key.startswith(f"{name}/")]
+    return len(stored) == len(unscaled(optimizer)) + SCALE_VARIABLES
 
 
 def weights_hash(network: keras.Model) -> str:
@@ -81,7 +94,7 @@ class Checkpoints:
         self._workers = workers or Workers(model.distribute_strategy)
         self._writer = CheckpointWriter()
         if self._workers.is_chief:
-            self._checkpoint = self._state(self._pools_here)
+            self._checkpoint = tf.train.Checkpoint(**self._parts(self._pools_here))
             self._files = CheckpointFiles(self._checkpoint, directory, keep=keep)
             self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1, needed=False)
             self._told = self._files.told + self._best.told
@@ -97,8 +110,18 @@ class Checkpoints:
         step = self._workers.from_chief(step_of(newest_path) if newest_path else -1)
         self.latest_step: int | None = step if step >= 0 else None
 
-    def _state(self, pools: int) -> tf.train.Checkpoint:
-        return tf.train.Checkpoint(**self._parts(pools))
+    def _state(self, pools: int, *, scaled: bool) -> tf.train.Checkpoint:
+        """What is restored where `pools` pools of each domain are stored, and not always a loss
+        scale.
+        """
+        model, parts = self._model, self._parts(pools)
+        if not scaled:
+            parts["generator_optimizer"] = unscaled(model.generator_optimizer)
+            parts["discriminator_optimizer"] = unscaled(model.discriminator_optimizer)
+        return tf.train.Checkpoint(**parts)
+
+    def _holds_scale(self, path: str) -> bool:
+        return holds_scale(path, "generator_optimizer", self._model.generator_optimizer)
 
     def _parts(self, pools: int) -> dict[str, Any]:
         """All that is saved, by name, with `pools` pools of each domain."""
@@ -196,11 +219,12 @@ class Checkpoints:
         ]
         stored = max(map(counts.count, counts), default=0)
         here = self._pools_here
+        scaled = self._holds_scale(path)
         try:
-            if stored == here:
+            if stored == here and scaled == self._model.generator_optimizer.dynamic_scale:
                 self._checkpoint.restore(path).assert_consumed()
             else:
-                self._state(min(stored, here)).restore(
+                self._state(min(stored, here), scaled=scaled).restore(
                     path
                 ).assert_existing_objects_matched().expect_partial()
         except NOT_RESTORED as error:
@@ -231,7 +255,9 @@ class Checkpoints:
                 "all workers share"
             )
         try:
-            self._state(0).restore(path).assert_existing_objects_matched().expect_partial()
+            self._state(0, scaled=self._holds_scale(path)).restore(
+                path
+            ).assert_existing_objects_matched().expect_partial()
             own = path_of(self._directory / f"worker-{index}", step_of(path))
             if not Path(f"{own}.index").exists():
                 return (
