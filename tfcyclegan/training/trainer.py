@@ -294,6 +294,9 @@ class _Session:
                 f"already finished: step {step} of {end}; raise --epochs or --max_steps to continue"
             )
             return self._report()
+        every = self.config.measured_every(self.batches.epoch_images)
+        if self.workers.is_chief and every and step // every < end // every:
+            self.observer.open_measured()
         if step:
             log(f"resuming at step {step} of {end}")
         elif self.checkpoints.latest_step is None:
