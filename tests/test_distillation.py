@@ -1,6 +1,7 @@
 """A small generator that learns from a trained one."""
 
 import dataclasses
+import json
 import re
 import shutil
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from tests.conftest import ROOT
 from tfcyclegan import cli
 from tfcyclegan.commands import distill
+from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.distillation import (
     Distillation,
@@ -199,6 +201,31 @@ def test_what_a_teacher_does_not_hand_down_is_told(place, capsys):
     told = capsys.readouterr().out
     assert "runs/t: the student does not inherit" in told
     assert {"--beta_1", "--schedule", "--step_epochs"} <= set(re.findall(r"--\w+", told))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"xla": True},
+        {"lambda_paired": 10.0, "pairs": "pairs.csv", "paired_share": 0.5},
+        {"accumulate_steps": 2, "batch_size": 4},
+    ],
+    ids=lambda given: "-".join(given),
+)
+def test_what_only_a_teacher_can_have_is_dropped(given, tmp_path, monkeypatch, capsys):
+    shutil.copytree(KEPT, tmp_path / "kept")
+    path = tmp_path / "kept/run/config.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"options": stored["options"] | given}))
+    made = []
+    monkeypatch.setattr(distill.train, "run", lambda config: made.append(config) or tmp_path)
+    assert cli.main(command(tmp_path, 1)) == 0
+    assert {f"--{name}" for name in given if name != "batch_size"} <= set(
+        re.findall(r"--\w+", capsys.readouterr().out)
+    )
+    for name in given:
+        default = TrainConfig.__dataclass_fields__[name].metadata["default"]
+        assert getattr(made[0], name) == default, name
 
 
 def test_a_method_needs_its_teacher(capsys):
