@@ -168,6 +168,7 @@ def test_a_student_is_a_run_like_any_other(place, capsys):
     assert (run.config.crop_size, run.config.norm) == (teacher.crop_size, teacher.norm)
     page = (place / "light/report.html").read_text()
     assert "a translator, A to B, resnet_1blocks of 2 filters, by distill" in page
+    assert "Distance from the teacher&#x27;s pictures" in page.replace("&#39;", "&#x27;")
     lines = read_history(place / "light/history.jsonl")
     assert [line["step"] for line in lines] == [2, 4]
     assert all(line["output_ab"] > 0 and line["feature_ab"] > 0 for line in lines)
