@@ -12,7 +12,9 @@ from tests.conftest import eagerly
 from tests.test_checkpoint_files import truncate
 from tests.test_training import checkpoint, config
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.training import checkpoint_files
+from tfcyclegan.training import checkpoint_files, observer
+from tfcyclegan.training.checkpoints import chosen_by
+from tfcyclegan.training.history import read_history
 from tfcyclegan.training.trainer import train
 
 MEASURED = {"eval_every_steps": 2, "eval_images": 8}
@@ -68,6 +70,30 @@ def test_a_run_goes_on_without_a_damaged_best_checkpoint(tiles, trained, tmp_pat
     assert "best/step-2: damaged" in printed and "continuing without it" in printed
     assert "resuming at step 2 of 4" in printed
     assert checkpoint_files.steps(best) == [4] and list(best.glob("damaged-step-2.*"))
+
+
+class Features:
+    """In place of a network that would be downloaded."""
+
+    def features(self, pictures: list[np.ndarray]) -> np.ndarray:
+        return np.array([picture.mean(axis=(0, 1)) / 255 for picture in pictures])
+
+
+def test_the_best_is_chosen_among_those_measured_alike(tiles, tmp_path, monkeypatch, eager):
+    monkeypatch.setattr(observer, "feature_network", lambda name: Features())
+    run_dir = tmp_path / "run"
+    for step, features, name in ((2, "alexnet", "KID"), (4, "none", "appearance")):
+        train(config(tiles, run_dir, max_steps=step, **MEASURED, eval_features=features))
+        assert checkpoint_files.steps(run_dir / "checkpoints" / "best") == [step]
+        page = (run_dir / "report.html").read_text()
+        assert f"step {step}, by {name} over both directions" in page
+    first, last = read_history(run_dir / "history.jsonl")
+    assert chosen_by(first)[1] < chosen_by(last)[1], "which is no reason to keep the first"
+
+
+def test_what_chooses_the_best_of_one_direction():
+    assert chosen_by({"kid_ba": 0.1, "appearance_ba": 0.7}) == ("kid", 0.1)
+    assert chosen_by({"cycle_a": 1.0})[0] == ""
 
 
 @pytest.mark.parametrize("before", ["float32", "mixed_float16"])

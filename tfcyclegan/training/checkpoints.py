@@ -1,6 +1,6 @@
 """Checkpoints: the whole state of a training, restored completely or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -273,15 +273,24 @@ class Checkpoints:
         return []
 
 
-def chosen_by(line: Mapping[str, float]) -> float:
-    """The number that is smallest for the best checkpoint: KID if it is measured, otherwise
-    appearance, over all directions.
+def chosen_by(line: Mapping[str, float]) -> tuple[str, float]:
+    """What chooses the best checkpoint: "kid" if it is measured, otherwise "appearance", and its
+    sum over all directions, which is smallest for the best; "" if there is no measurement.
     """
     for name in ("kid", "appearance"):
         values = [line[key] for way in ("ab", "ba") if (key := f"{name}_{way}") in line]
         if values:
-            return sum(values)
-    return np.inf
+            return name, sum(values)
+    return "", np.inf
+
+
+def is_best(measured: Mapping[str, float], before: Iterable[Mapping[str, float]]) -> bool:
+    """Whether a measurement is better than all before it that were chosen by the same: a run goes
+    on with and without --eval_features.
+    """
+    name, distance = chosen_by(measured)
+    others = (other for known, other in map(chosen_by, before) if known == name)
+    return distance < min(others, default=np.inf)
 
 
 def find_checkpoint(run_dir: Path, which: str) -> str:

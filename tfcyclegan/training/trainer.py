@@ -32,7 +32,7 @@ from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY
 from tfcyclegan.training.checkpoints import (
     Checkpoints,
-    chosen_by,
+    is_best,
 )
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.observer import Observer
@@ -434,9 +434,9 @@ class _Session:
         }
         line |= means | measured | {"images_per_second": round(images_per_second, 3)}
         before = self.history.lines if self.checkpoints.has_best else []
-        is_best = measured and chosen_by(measured) < min(map(chosen_by, before), default=np.inf)
+        best = is_best(measured, before)
         self.history.append(line)
-        if is_best:
+        if best:
             self.history.sync()
             self.checkpoints.save_best()
         self.board.scalars(step, line)
