@@ -24,7 +24,9 @@ from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.networks.layers import SeparableConv2D
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates
-from tfcyclegan.training.checkpoints import load_networks
+from tfcyclegan.training import checkpoint_files
+from tfcyclegan.training.checkpoint_files import CheckpointFiles
+from tfcyclegan.training.checkpoints import load_networks, variables
 from tfcyclegan.training.history import read_history
 from tfcyclegan.training.runs import read_run
 
@@ -180,6 +182,45 @@ def test_a_student_is_a_run_like_any_other(place, capsys):
     flags = [f"--run_dir={place}/light", f"--data_dir={place}/kept/data"]
     assert cli.main(["translate", *flags, f"--output={place}/out"]) == 0
     assert len(list((place / "out").glob("*.png"))) > 0
+
+
+def test_a_student_keeps_its_teacher(place, tmp_path, capsys):
+    """The teacher is trained on, to step 9; an older version's student has no note of it."""
+    shutil.copytree(place, tmp_path / "place")
+    place, teacher = tmp_path / "place", tmp_path / "place/kept/run"
+    before = checkpoint_files.step_of(checkpoint_files.newest(teacher / "checkpoints"))
+    networks = load_networks(read_run(teacher), "latest", ("gen_ab",))
+    networks["gen_ab"].set_weights([w * 0.9 for w in networks["gen_ab"].get_weights()])
+    saved = {
+        "average_gen_ab": variables(networks["gen_ab"]),
+        "gen_ab": variables(networks["gen_ab"]),
+    }
+    CheckpointFiles(tf.train.Checkpoint(**saved), teacher / "checkpoints", keep=5).save(9)
+    path = place / "light/config.json"
+    stored = path.read_text()
+    assert cli.main(command(place, 4)) == 2
+    told = capsys.readouterr().err
+    assert "--teacher_checkpoint=latest: is step 9 of" in told and path.read_text() == stored
+    assert f"give --teacher_checkpoint={before} (distill: --checkpoint={before})" in told
+    assert cli.main(command(place, 4, f"--checkpoint={before}")) == 0
+    assert "already finished" in capsys.readouterr().out
+    older = json.loads(path.read_text())
+    del older["teacher"]
+    older["options"]["teacher_checkpoint"] = "latest"
+    path.write_text(json.dumps(older))
+    assert cli.main(command(place, 4, f"--checkpoint={before}")) == 2
+    assert f"--teacher_checkpoint was latest, now {before}" in capsys.readouterr().err
+    assert cli.main(command(place, 4)) == 0
+    assert "already finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", ["teacher", "init_from"])
+def test_a_run_that_is_not_there_is_named_by_its_flag(place, tmp_path, capsys, flag):
+    given = [f"--data_dir={place}/kept/data", f"--run_dir={tmp_path}/run", f"--{flag}=nowhere"]
+    method = ["--method=distill"] if flag == "teacher" else []
+    assert cli.main(["train", *method, *given]) == 2
+    assert f"--{flag}=nowhere: holds no run" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_student_has_not_learnt_is_refused(place, capsys):

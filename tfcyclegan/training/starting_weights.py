@@ -11,11 +11,17 @@ from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.networks import Generator
+from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import step_of
-from tfcyclegan.training.checkpoints import find_checkpoint, load_networks, told_choice
+from tfcyclegan.training.checkpoints import (
+    find_checkpoint,
+    load_networks,
+    told_choice,
+    weights_hash,
+)
 from tfcyclegan.training.history import keep_earlier_history
-from tfcyclegan.training.runs import network_changes, read_run
+from tfcyclegan.training.runs import Teacher, network_changes, read_run
 
 
 def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> None:
@@ -31,7 +37,7 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
         UserError: a network of that run has another architecture.
     """
     directory = Path(config.init_from)
-    other = read_run(directory)
+    other = read_run(directory, flag="init_from")
     taken, networks = [], load_networks(other, "latest", other.networks)
     for name, network in networks.items():
         own = model.networks.get(name)
@@ -83,7 +89,7 @@ def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
         place = getattr(config, flag)
         if not place:
             continue
-        theirs = read_run(Path(place)).values
+        theirs = read_run(Path(place), flag=flag).values
         for letter in sorted({*values, *theirs}):
             own, other = (
                 each[letter].ranges() if letter in each else "8-bit pictures"
@@ -107,7 +113,7 @@ def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
     """
     if config.method != "distill":
         return {}
-    teacher = read_run(Path(config.teacher))
+    teacher = read_run(Path(config.teacher), flag="teacher")
     there = [name.removeprefix("gen_") for name in teacher.networks if name.startswith("gen_")]
     directions = config.student_directions
     if lacking := [direction for direction in directions if direction not in there]:
@@ -136,6 +142,15 @@ def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
         teachers[direction] = network
     log(f"teacher: {config.teacher}, {told_choice(teacher.directory, config.teacher_checkpoint)}")
     return teachers
+
+
+def teacher_of(config: TrainConfig, teachers: Mapping[str, Generator]) -> Teacher | None:
+    """The identity of what `load_teachers` returned, by which a resumed run knows it again."""
+    if not teachers:
+        return None
+    path = find_checkpoint(Path(config.teacher), config.teacher_checkpoint)
+    hashes = {direction: weights_hash(network) for direction, network in teachers.items()}
+    return Teacher(step_of(path), files.sha256_of_json(hashes))
 
 
 def begin_as_teacher(model: Method, config: TrainConfig) -> None:

@@ -22,6 +22,7 @@ from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cyclegan import Segment
 from tfcyclegan.methods.factory import build_model, check_own_generators, method_of
+from tfcyclegan.networks import Generator
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files, places
@@ -49,6 +50,7 @@ from tfcyclegan.training.starting_weights import (
     load_teachers,
     of_ranges,
     start_from,
+    teacher_of,
 )
 from tfcyclegan.training.stopping import StopRequest, stop_signals
 from tfcyclegan.training.strategy import (
@@ -111,17 +113,20 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     check_own_generators(config)  # before anything is written
     tracker = open_tracker(config.track, directory) if workers.is_chief else None
     if config.init_from:
-        read_run(Path(config.init_from))
+        read_run(Path(config.init_from), flag="init_from")
     if config.batch_size % (replicas * config.accumulate_steps):
         small = f" times --accumulate_steps={config.accumulate_steps}"
         raise UserError(
             f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices"
             f"{small if config.accumulate_steps > 1 else ''}"
         )
+    precision = choose_precision(config.precision)
+    with workers.strategy.scope():
+        teachers = load_teachers(config, precision)
     run = Run(
         directory,
         config,
-        choose_precision(config.precision),
+        precision,
         domains.fingerprint,
         networks=method_of(config).network_names_of(config),
         data_title=domains.title,
@@ -129,6 +134,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         pairs=identity_of(config.labelled) if config.labelled else pairs_identity(config.pairs),
         values=domains.values,
         classes=label_classes(config, domains),
+        teacher=teacher_of(config, teachers),
     )
     warnings = check_directory(run) if workers.is_chief else []
     warnings += of_ranges(config, run.values)
@@ -161,7 +167,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             write_run(run)
         if workers.is_chief and flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
-        session = _Session(run, workers, batches, domains, segment, flag_file, tracker)
+        session = _Session(run, workers, batches, domains, segment, teachers, flag_file, tracker)
         with session.tracking:
             report = session.run_to_end()
         workers.wait()  # a worker that ends before the others would count as lost
@@ -225,6 +231,7 @@ class _Session:
         batches: Batches,
         domains: Domains,
         segment: Segment | None,
+        teachers: Mapping[str, Generator],
         flag_file: str,
         tracker: Tracker | None,
     ):
@@ -232,7 +239,6 @@ class _Session:
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
         with workers.strategy.scope():
-            teachers = load_teachers(self.config, run.precision)
             self.model = build_model(
                 self.config,
                 run.precision,
