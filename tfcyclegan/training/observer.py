@@ -174,9 +174,11 @@ class Observer:
             self._measured[domain] = split
             self._looks[domain] = Look(self._fixed_pictures(split, domain, self.config.eval_images))
             if split.labelled:
+                shapes = {picture.shape[:2] for picture in self._looks[domain].seen}
+                size = Size(*shapes.pop()) if len(shapes) == 1 else None
                 count = self.config.eval_images
                 ids = open_labels(
-                    split.source, split.name, cache_dir(self.config, split), size=None, count=count
+                    split.source, split.name, cache_dir(self.config, split), size=size, count=count
                 )
                 self._truths[domain] = [
                     _resized(ids[index][..., 0], picture)

@@ -27,8 +27,6 @@ from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files, places
 from tfcyclegan.system.progress import log
-from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, require_none_gone, steps
-from tfcyclegan.training.history import HISTORY, read_history
 
 CONFIG = "config.json"
 FLAG_FILE = "flags.cfg"
@@ -194,34 +192,6 @@ def write_run(run: Run) -> None:
     files.write_json(run.directory / CONFIG, content)
 
 
-def check_directory(run: Run) -> list[str]:
-    """Checks that a run may be started or resumed in its directory.
-
-    Returns:
-        Warnings.
-
-    Raises:
-        UserError: the directory holds something else, or the run's checkpoints are gone.
-    """
-    directory = run.directory
-    before = read_run(directory) if (directory / CONFIG).exists() else None
-    if (
-        before is None
-        and directory.exists()
-        and any(path.name != ".lock" for path in directory.iterdir())
-    ):
-        raise UserError(
-            f"--run_dir={directory}: is not empty but holds no run; choose another directory"
-        )
-    # Before its first checkpoint a run has nothing that other settings could spoil.
-    if before is None:
-        return []
-    if newest(directory / DIRECTORY) is None:
-        require_none_gone(directory, trained=bool(read_history(directory / HISTORY)))
-        return [f"{directory}: holds a run without a checkpoint, which starts over"]
-    return check_resumable(before, run)
-
-
 def check_resumable(before: Run, now: Run) -> list[str]:
     """Checks that a run with settings `before` may be resumed with `now`.
 
@@ -259,8 +229,6 @@ def check_resumable(before: Run, now: Run) -> list[str]:
             f"--run_dir={before.directory}: holds a run with other settings: "
             f"{'; '.join(refused)}; {mend}"
         )
-    if before.teacher and now.teacher and before.teacher.weights != now.teacher.weights:
-        raise UserError(_other_teacher(before.teacher, now.teacher, now.config))
     if before.precision != now.precision:
         warnings.append(
             f"precision changes from {before.precision} to {now.precision}: losses may jump a "
@@ -326,21 +294,6 @@ def _way_on(before: Run, now: Run) -> str:
     return (
         "to start a new run from its weights, use --init_from: "
         f"{shlex.join(['tfcyclegan', 'train', *given, *texts, *places])}"
-    )
-
-
-def _other_teacher(before: Teacher, now: Teacher, config: TrainConfig) -> str:
-    """Says that a student would go on learning from other weights, and how it goes on."""
-    there = before.step != now.step and before.step in steps(Path(config.teacher) / DIRECTORY)
-    mend = (
-        f"give --teacher_checkpoint={before.step} (distill: --checkpoint={before.step})"
-        if there
-        else "which is no longer there; choose another --run_dir"
-    )
-    return (
-        f"--teacher_checkpoint={config.teacher_checkpoint}: is step {now.step} of "
-        f"{config.teacher}, but the run was started with other weights, of step {before.step}; "
-        f"{mend}"
     )
 
 

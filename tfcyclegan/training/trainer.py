@@ -37,10 +37,10 @@ from tfcyclegan.training.checkpoints import (
 )
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.observer import Observer
+from tfcyclegan.training.resuming import check_directory
 from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
     Run,
-    check_directory,
     config_to_dict,
     read_run,
     write_run,
