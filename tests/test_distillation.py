@@ -196,21 +196,21 @@ def test_a_student_keeps_its_teacher(place, tmp_path, capsys):
         "gen_ab": variables(networks["gen_ab"]),
     }
     CheckpointFiles(tf.train.Checkpoint(**saved), teacher / "checkpoints", keep=5).save(9)
-    path = place / "light/config.json"
+    path, end = place / "light/config.json", read_run(place / "light").config.max_steps
     stored = path.read_text()
-    assert cli.main(command(place, 4)) == 2
+    assert cli.main(command(place, end)) == 2
     told = capsys.readouterr().err
     assert "--teacher_checkpoint=latest: is step 9 of" in told and path.read_text() == stored
     assert f"give --teacher_checkpoint={before} (distill: --checkpoint={before})" in told
-    assert cli.main(command(place, 4, f"--checkpoint={before}")) == 0
+    assert cli.main(command(place, end, f"--checkpoint={before}")) == 0
     assert "already finished" in capsys.readouterr().out
     older = json.loads(path.read_text())
     del older["teacher"]
     older["options"]["teacher_checkpoint"] = "latest"
     path.write_text(json.dumps(older))
-    assert cli.main(command(place, 4, f"--checkpoint={before}")) == 2
+    assert cli.main(command(place, end, f"--checkpoint={before}")) == 2
     assert f"--teacher_checkpoint was latest, now {before}" in capsys.readouterr().err
-    assert cli.main(command(place, 4)) == 0
+    assert cli.main(command(place, end)) == 0
     assert "already finished" in capsys.readouterr().out
 
 

@@ -22,7 +22,6 @@ from tfcyclegan.errors import RunError, Stopped, UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.cyclegan import Segment
 from tfcyclegan.methods.factory import build_model, check_own_generators, method_of
-from tfcyclegan.networks import Generator
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates, rate_factor
 from tfcyclegan.system import files, places
@@ -120,13 +119,10 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices"
             f"{small if config.accumulate_steps > 1 else ''}"
         )
-    precision = choose_precision(config.precision)
-    with workers.strategy.scope():
-        teachers = load_teachers(config, precision)
     run = Run(
         directory,
         config,
-        precision,
+        choose_precision(config.precision),
         domains.fingerprint,
         networks=method_of(config).network_names_of(config),
         data_title=domains.title,
@@ -134,7 +130,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         pairs=identity_of(config.labelled) if config.labelled else pairs_identity(config.pairs),
         values=domains.values,
         classes=label_classes(config, domains),
-        teacher=teacher_of(config, teachers),
+        teacher=teacher_of(config),
     )
     warnings = check_directory(run) if workers.is_chief else []
     warnings += of_ranges(config, run.values)
@@ -167,7 +163,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             write_run(run)
         if workers.is_chief and flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
-        session = _Session(run, workers, batches, domains, segment, teachers, flag_file, tracker)
+        session = _Session(run, workers, batches, domains, segment, flag_file, tracker)
         with session.tracking:
             report = session.run_to_end()
         workers.wait()  # a worker that ends before the others would count as lost
@@ -231,7 +227,6 @@ class _Session:
         batches: Batches,
         domains: Domains,
         segment: Segment | None,
-        teachers: Mapping[str, Generator],
         flag_file: str,
         tracker: Tracker | None,
     ):
@@ -239,6 +234,7 @@ class _Session:
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
         with workers.strategy.scope():
+            teachers = load_teachers(self.config, run.precision)
             self.model = build_model(
                 self.config,
                 run.precision,
