@@ -1,6 +1,7 @@
 """A small generator that learns from a trained one."""
 
 import dataclasses
+import json
 import re
 import shutil
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from tests.conftest import ROOT
 from tfcyclegan import cli
 from tfcyclegan.commands import distill
+from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.distillation import (
     Distillation,
@@ -22,7 +24,9 @@ from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.networks.layers import SeparableConv2D
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates
-from tfcyclegan.training.checkpoints import load_networks
+from tfcyclegan.training import checkpoint_files
+from tfcyclegan.training.checkpoint_files import CheckpointFiles
+from tfcyclegan.training.checkpoints import load_networks, variables
 from tfcyclegan.training.history import read_history
 from tfcyclegan.training.runs import read_run
 
@@ -166,6 +170,7 @@ def test_a_student_is_a_run_like_any_other(place, capsys):
     assert (run.config.crop_size, run.config.norm) == (teacher.crop_size, teacher.norm)
     page = (place / "light/report.html").read_text()
     assert "a translator, A to B, resnet_1blocks of 2 filters, by distill" in page
+    assert "Distance from the teacher&#x27;s pictures" in page.replace("&#39;", "&#x27;")
     lines = read_history(place / "light/history.jsonl")
     assert [line["step"] for line in lines] == [2, 4]
     assert all(line["output_ab"] > 0 and line["feature_ab"] > 0 for line in lines)
@@ -177,6 +182,45 @@ def test_a_student_is_a_run_like_any_other(place, capsys):
     flags = [f"--run_dir={place}/light", f"--data_dir={place}/kept/data"]
     assert cli.main(["translate", *flags, f"--output={place}/out"]) == 0
     assert len(list((place / "out").glob("*.png"))) > 0
+
+
+def test_a_student_keeps_its_teacher(place, tmp_path, capsys):
+    """The teacher is trained on, to step 9; an older version's student has no note of it."""
+    shutil.copytree(place, tmp_path / "place")
+    place, teacher = tmp_path / "place", tmp_path / "place/kept/run"
+    before = checkpoint_files.step_of(checkpoint_files.newest(teacher / "checkpoints"))
+    networks = load_networks(read_run(teacher), "latest", ("gen_ab",))
+    networks["gen_ab"].set_weights([w * 0.9 for w in networks["gen_ab"].get_weights()])
+    saved = {
+        "average_gen_ab": variables(networks["gen_ab"]),
+        "gen_ab": variables(networks["gen_ab"]),
+    }
+    CheckpointFiles(tf.train.Checkpoint(**saved), teacher / "checkpoints", keep=5).save(9)
+    path, end = place / "light/config.json", read_run(place / "light").config.max_steps
+    stored = path.read_text()
+    assert cli.main(command(place, end)) == 2
+    told = capsys.readouterr().err
+    assert "--teacher_checkpoint=latest: is step 9 of" in told and path.read_text() == stored
+    assert f"give --teacher_checkpoint={before} (distill: --checkpoint={before})" in told
+    assert cli.main(command(place, end, f"--checkpoint={before}")) == 0
+    assert "already finished" in capsys.readouterr().out
+    older = json.loads(path.read_text())
+    del older["teacher"]
+    older["options"]["teacher_checkpoint"] = "latest"
+    path.write_text(json.dumps(older))
+    assert cli.main(command(place, end, f"--checkpoint={before}")) == 2
+    assert f"--teacher_checkpoint was latest, now {before}" in capsys.readouterr().err
+    assert cli.main(command(place, end)) == 0
+    assert "already finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", ["teacher", "init_from"])
+def test_a_run_that_is_not_there_is_named_by_its_flag(place, tmp_path, capsys, flag):
+    given = [f"--data_dir={place}/kept/data", f"--run_dir={tmp_path}/run", f"--{flag}=nowhere"]
+    method = ["--method=distill"] if flag == "teacher" else []
+    assert cli.main(["train", *method, *given]) == 2
+    assert f"--{flag}=nowhere: holds no run" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_student_has_not_learnt_is_refused(place, capsys):
@@ -199,6 +243,31 @@ def test_what_a_teacher_does_not_hand_down_is_told(place, capsys):
     told = capsys.readouterr().out
     assert "runs/t: the student does not inherit" in told
     assert {"--beta_1", "--schedule", "--step_epochs"} <= set(re.findall(r"--\w+", told))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"xla": True},
+        {"lambda_paired": 10.0, "pairs": "pairs.csv", "paired_share": 0.5},
+        {"accumulate_steps": 2, "batch_size": 4},
+    ],
+    ids=lambda given: "-".join(given),
+)
+def test_what_only_a_teacher_can_have_is_dropped(given, tmp_path, monkeypatch, capsys):
+    shutil.copytree(KEPT, tmp_path / "kept")
+    path = tmp_path / "kept/run/config.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"options": stored["options"] | given}))
+    made = []
+    monkeypatch.setattr(distill.train, "run", lambda config: made.append(config) or tmp_path)
+    assert cli.main(command(tmp_path, 1)) == 0
+    assert {f"--{name}" for name in given if name != "batch_size"} <= set(
+        re.findall(r"--\w+", capsys.readouterr().out)
+    )
+    for name in given:
+        default = TrainConfig.__dataclass_fields__[name].metadata["default"]
+        assert getattr(made[0], name) == default, name
 
 
 def test_a_method_needs_its_teacher(capsys):

@@ -10,7 +10,11 @@ from PIL import Image
 
 from tests.test_training import config
 from tfcyclegan import cli, pages
-from tfcyclegan.training import run_page, strips, whole_pictures
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.config.methods import CONTRASTIVE, METHODS
+from tfcyclegan.methods.factory import build_model
+from tfcyclegan.networks import make_generator
+from tfcyclegan.training import figures, run_page, strips, whole_pictures
 from tfcyclegan.training.trainer import train
 
 COLUMNS = ["real", "translated", "cycled", "identity"]
@@ -69,6 +73,24 @@ def test_pictures_of_several_widths_have_no_sliders():
     pictures = [random.uniform(-1, 1, (24, width, 3)) for width in (24, 32)]
     drawn = strips.strip(pictures, lambda images: -images, lambda images: images, identity=False)
     assert run_page.sliders(drawn, COLUMNS[:3]) == {}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_loss_of_every_method_has_its_curve(method):
+    teachers = {}
+    options = {"base_filters": 2, "discriminator_filters": 2, "lambda_paired": 1.0}
+    if method == "distill":
+        options["teacher"] = "runs/t"
+        teachers = {way: make_generator("resnet_1blocks", base_filters=2) for way in ("ab", "ba")}
+    elif method == "pix2pix":
+        options["generator"], options["lambda_paired"] = "resnet", 0.0
+    elif method in CONTRASTIVE:
+        options["nce_layers"] = "0,4"
+    settings = TrainConfig(data_dir="d", run_dir="r", method=method, residual_blocks=1, **options)
+    names = build_model(settings, "float32", teachers=teachers).loss_names
+    lines, _ = figures.joined([], [{"step": 1, "epoch": 1.0} | dict.fromkeys(names, 1.0)])
+    assert lines[0]["generators"] == sum(not name.startswith("disc_") for name in names)
+    assert {figures.group_of(name) for name in names} <= figures.CURVES.keys()
 
 
 @pytest.fixture(scope="module")

@@ -185,7 +185,10 @@ def test_a_killed_and_resumed_run_has_the_same_weights(whole, tmp_path):
     )
     with pytest.raises(UserError, match="its training is at step 3 of 6"):
         load_segmenter(tmp_path / "cut")
+    shutil.copytree(tmp_path / "cut", tmp_path / "half")
+    half = train_segmenter(options(precision="mixed_float16"), [arrays()], tmp_path / "half")
     resumed = train_segmenter(options(), [arrays()], tmp_path / "cut")
+    assert half.identity != resumed.identity, "it went on in another precision"
     assert resumed.identity == load_segmenter(whole).identity
     left, right = weights(whole), weights(tmp_path / "cut")
     assert left.keys() == right.keys() and all(
@@ -195,6 +198,10 @@ def test_a_killed_and_resumed_run_has_the_same_weights(whole, tmp_path):
         train_segmenter(options(seed=1), [arrays()], tmp_path / "cut")
     with pytest.raises(UserError, match="the pictures are not those"):
         train_segmenter(options(), [arrays(4)], tmp_path / "cut")
+    for path in (tmp_path / "cut" / "checkpoints").glob("step-*"):
+        path.unlink()
+    with pytest.raises(UserError, match="its checkpoints are gone or damaged"):
+        train_segmenter(options(), [arrays()], tmp_path / "cut")
 
 
 def test_what_is_not_finite_or_not_to_be_had_ends_the_run(tmp_path, monkeypatch):

@@ -22,8 +22,12 @@ EXAMPLES = """
 # Options of the student that have other names in training.
 _RENAMED = {"run_dir": "teacher", "output": "run_dir", "checkpoint": "teacher_checkpoint"}
 # Options of the teacher's run that the student does not inherit: they determine its length and its
-# start.
-_NOT_TAKEN = ("init_from", "segmenter", "step_epochs", "schedule", "beta_1", "beta_2", "pairs")
+# start, name known pairs, or go with the teacher's method and batches alone.
+_NOT_TAKEN = (
+    *("init_from", "segmenter", "step_epochs", "schedule", "beta_1", "beta_2"),
+    *("pairs", "lambda_paired", "paired_share"),
+    *("xla", "accumulate_steps"),
+)
 # Options that a student is expected to have of its own.
 _EXPECTED_OTHERWISE = ("method", "generator", "init_from")
 

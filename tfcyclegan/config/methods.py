@@ -113,9 +113,17 @@ class ContrastiveOptions(Options):
 class DistillationOptions(Options):
     """A small generator that imitates a trained one."""
 
-    teacher: str = option("", "run directory of the generators to learn from", methods=("distill",))
+    teacher: str = option(
+        "",
+        "run directory of the generators to learn from",
+        methods=("distill",),
+        on_resume="free",  # recognised by its weights
+    )
     teacher_checkpoint: str = option(
-        "latest", "checkpoint of the teacher: latest, best or a step", methods=("distill",)
+        "latest",
+        "checkpoint of the teacher: latest, best or a step",
+        methods=("distill",),
+        on_resume="free",
     )
     students: str = option(
         "both",

@@ -10,6 +10,8 @@ from tfcyclegan.errors import UserError
 
 _INITIAL_SCALE = 2.0**13
 _STEPS_BEFORE_GROWTH = 2000
+SCALE_VARIABLES = 2
+"""How many variables, the last ones, an optimizer with a dynamic scale has for it."""
 _REFUSED = {"clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps"}
 
 

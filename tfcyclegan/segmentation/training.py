@@ -26,8 +26,14 @@ from tfcyclegan.segmentation.runs import SETTINGS, SegmenterRun, read_segmenter_
 from tfcyclegan.segmentation.segmenter import Segmenter, load_segmenter
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import Progress, log
-from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles, newest, step_of
-from tfcyclegan.training.checkpoints import variables
+from tfcyclegan.training.checkpoint_files import (
+    DIRECTORY,
+    CheckpointFiles,
+    newest,
+    require_none_gone,
+    step_of,
+)
+from tfcyclegan.training.checkpoints import holds_scale, unscaled, variables
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.runs import changed_options
 from tfcyclegan.training.stopping import StopRequest, stop_signals
@@ -135,6 +141,7 @@ def _check_directory(run: SegmenterRun) -> None:
             )
         return
     if newest(directory / DIRECTORY) is None:
+        require_none_gone(directory)
         return  # before its first checkpoint a run has nothing that other settings could spoil
     before = read_segmenter_run(directory)
     refused, warnings = changed_options(before.options, run.options)
@@ -201,20 +208,25 @@ class _Session:
                 options.ema_decay,
             )
         self.window = Window(len(REPORTED))
-        checkpoint = tf.train.Checkpoint(
-            network=variables(network),
-            optimizer=variables(optimizer),
-            step=self.learner.step,
-            window=self.window,
+        parts = {
+            "network": variables(network),
+            "optimizer": variables(optimizer),
+            "step": self.learner.step,
+            "window": self.window,
             **({"average": variables(average)} if average is not None else {}),
-        )
+        }
+        checkpoint = tf.train.Checkpoint(**parts)
         self.checkpoints = CheckpointFiles(
             checkpoint, run.directory / DIRECTORY, keep=_KEPT_CHECKPOINTS
         )
         for line in self.checkpoints.told:
             log(line)
-        if self.checkpoints.latest:
-            checkpoint.restore(self.checkpoints.latest).assert_consumed()
+        if latest := self.checkpoints.latest:
+            if holds_scale(latest, "optimizer", optimizer) == optimizer.dynamic_scale:
+                checkpoint.restore(latest).assert_consumed()
+            else:  # to or from float16
+                checkpoint = tf.train.Checkpoint(**parts | {"optimizer": unscaled(optimizer)})
+                checkpoint.restore(latest).assert_existing_objects_matched().expect_partial()
             self.window.load()
         self.first_step = int(self.learner.step.numpy())
         self.history = History(run.directory / HISTORY, resumed_step=self.first_step)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfcyclegan.errors import RunError
+from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.system import files, places
 
 DIRECTORY = "checkpoints"
@@ -52,6 +52,22 @@ def lost(directory: Path) -> str | None:
     return listed[-1] if listed and not Path(f"{listed[-1]}.index").exists() else None
 
 
+def require_none_gone(run_dir: Path, *, trained: bool = False) -> None:
+    """Raises UserError if a run without a checkpoint must not start over, since it had some.
+
+    Args:
+        run_dir: the run directory.
+        trained: whether its history shows that it had.
+    """
+    directory = run_dir / DIRECTORY
+    had = lost(directory) or newest(directory / BEST) or any(directory.glob(f"{_DAMAGED}*"))
+    if trained or had:
+        raise UserError(
+            f"--run_dir={run_dir}: its checkpoints are gone or damaged; restore "
+            f"{directory}, or choose another --run_dir"
+        )
+
+
 def _paths(directory: Path) -> list[str]:
     listed = [path for path in _listed(directory) if Path(f"{path}.index").exists()]
     return listed or [path_of(directory, step) for step in steps(directory)]
@@ -69,18 +85,21 @@ class CheckpointFiles:
         checkpoint: what is saved.
         directory: where they are saved.
         keep: how many of the latest ones are kept.
+        needed: whether all being damaged is an error; otherwise it is told.
 
     Attributes:
         latest: the path of the newest one, which is intact; None before the first.
         told: messages about damaged or missing checkpoints.
 
     Raises:
-        RunError: there are checkpoints, but all are damaged.
+        RunError: they are needed, but all are damaged.
     """
 
-    def __init__(self, checkpoint: tf.train.Checkpoint, directory: Path, *, keep: int):
+    def __init__(
+        self, checkpoint: tf.train.Checkpoint, directory: Path, *, keep: int, needed: bool = True
+    ):
         self._checkpoint, self._directory, self._keep = checkpoint, directory, keep
-        self.told = _set_damaged_aside(directory)
+        self.told = _set_damaged_aside(directory, needed=needed)
         self._paths = _paths(directory)
         self._tidy()
 
@@ -157,7 +176,7 @@ class CheckpointFiles:
             shutil.rmtree(cut_off, ignore_errors=True)
 
 
-def _set_damaged_aside(directory: Path) -> list[str]:
+def _set_damaged_aside(directory: Path, *, needed: bool) -> list[str]:
     """Renames damaged checkpoints that are newer than the newest intact one; returns lines for the
     user.
     """
@@ -172,14 +191,15 @@ def _set_damaged_aside(directory: Path) -> list[str]:
         before = newest(directory)
         if before is None and not finished:
             break  # killed while writing its first checkpoint, so there was nothing to lose
-        if before is None:
+        if before is None and needed:
             raise RunError(
-                f"{path}: damaged ({damage}), and there is no other checkpoint; remove {directory} "
-                "to start over"
+                f"{path}: damaged ({damage}), and there is no other checkpoint; restore it, or "
+                "start in another directory"
             )
+        way_on = f"continuing from {Path(before).name}" if before else "continuing without it"
         told.append(
-            f"{path}: damaged ({damage}); continuing from {Path(before).name}; the damaged files "
-            f"are kept as {_DAMAGED}{Path(path).name}.*"
+            f"{path}: damaged ({damage}); {way_on}; the damaged files are kept as "
+            f"{_DAMAGED}{Path(path).name}.*"
         )
     return told
 

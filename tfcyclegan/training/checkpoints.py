@@ -1,6 +1,6 @@
 """Checkpoints: the whole state of a training, restored completely or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from tfcyclegan.methods.base import Method
 from tfcyclegan.methods.factory import make_network
 from tfcyclegan.methods.image_pool import ImagePool
 from tfcyclegan.networks import Discriminator, Generator, PatchSampler
+from tfcyclegan.optimization.adam import SCALE_VARIABLES, Adam
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import (
@@ -43,6 +44,18 @@ def variables(owner: keras.Model | keras.optimizers.Optimizer) -> list[tf.Variab
     return [variable.value for variable in owner.variables]
 
 
+def unscaled(optimizer: Adam) -> list[tf.Variable]:
+    """An optimizer's variables without those of the loss scale of float16."""
+    own = variables(optimizer)
+    return own[:-SCALE_VARIABLES] if optimizer.dynamic_scale else own
+
+
+def holds_scale(path: str, name: str, optimizer: Adam) -> bool:
+    """Whether the optimizer that a checkpoint holds as `name` was saved with a loss scale."""
+    stored = [key for key, _ in tf.train.list_variables(path) if key.startswith(f"{name}/")]
+    return len(stored) == len(unscaled(optimizer)) + SCALE_VARIABLES
+
+
 def weights_hash(network: keras.Model) -> str:
     """A hash of the weights' values, SHA-256 in hexadecimal."""
     return files.sha256_of_bytes(
@@ -65,6 +78,7 @@ class Checkpoints:
     Attributes:
         latest_step: step of the newest checkpoint, which is intact or being written, the same on
             all workers; None before the first.
+        has_best: whether the best checkpoint is there or being written; only known to the chief.
     """
 
     def __init__(
@@ -80,21 +94,34 @@ class Checkpoints:
         self._workers = workers or Workers(model.distribute_strategy)
         self._writer = CheckpointWriter()
         if self._workers.is_chief:
-            self._checkpoint = self._state(self._pools_here)
+            self._checkpoint = tf.train.Checkpoint(**self._parts(self._pools_here))
             self._files = CheckpointFiles(self._checkpoint, directory, keep=keep)
-            self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1)
+            self._best = CheckpointFiles(self._checkpoint, directory / BEST, keep=1, needed=False)
+            self._told = self._files.told + self._best.told
         else:
             self._checkpoint = tf.train.Checkpoint(**self._pools(self._pools_here))
             # Two more than the chief keeps: its newest may still be in the writing, and could fail,
             # while the next one is saved here.
             own = directory / f"worker-{self._workers.index}"
             self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 2)
+            self._told = self._files.told
+        self.has_best = self._workers.is_chief and self._best.latest is not None
         newest_path = self._files.latest
         step = self._workers.from_chief(step_of(newest_path) if newest_path else -1)
         self.latest_step: int | None = step if step >= 0 else None
 
-    def _state(self, pools: int) -> tf.train.Checkpoint:
-        return tf.train.Checkpoint(**self._parts(pools))
+    def _state(self, pools: int, *, scaled: bool) -> tf.train.Checkpoint:
+        """What is restored where `pools` pools of each domain are stored, and not always a loss
+        scale.
+        """
+        model, parts = self._model, self._parts(pools)
+        if not scaled:
+            parts["generator_optimizer"] = unscaled(model.generator_optimizer)
+            parts["discriminator_optimizer"] = unscaled(model.discriminator_optimizer)
+        return tf.train.Checkpoint(**parts)
+
+    def _holds_scale(self, path: str) -> bool:
+        return holds_scale(path, "generator_optimizer", self._model.generator_optimizer)
 
     def _parts(self, pools: int) -> dict[str, Any]:
         """All that is saved, by name, with `pools` pools of each domain."""
@@ -136,6 +163,7 @@ class Checkpoints:
     def save_best(self) -> None:
         """Has the current state written as the best checkpoint, replacing the previous best."""
         self._submit(self._best)
+        self.has_best = True
 
     def _submit(self, place: CheckpointFiles) -> None:
         def copy() -> Any:
@@ -173,17 +201,17 @@ class Checkpoints:
         """Restores the latest checkpoint, if there is one.
 
         Returns:
-            Messages for the user: damaged checkpoints that were skipped, pools that a changed
+            Messages for the user: damaged checkpoints that were set aside, pools that a changed
             number of devices left empty.
 
         Raises:
             RunError: it belongs to another model.
         """
         if self.latest_step is None:
-            return self._files.told
+            return self._told
         path = path_of(self._directory, self.latest_step)
         if not self._workers.is_chief:
-            return self._files.told + self._restore_beside_chief(path)
+            return self._told + self._restore_beside_chief(path)
         counts = [
             name.split("/")[0]
             for name, _ in tf.train.list_variables(path)
@@ -191,11 +219,12 @@ class Checkpoints:
         ]
         stored = max(map(counts.count, counts), default=0)
         here = self._pools_here
+        scaled = self._holds_scale(path)
         try:
-            if stored == here:
+            if stored == here and scaled == self._model.generator_optimizer.dynamic_scale:
                 self._checkpoint.restore(path).assert_consumed()
             else:
-                self._state(min(stored, here)).restore(
+                self._state(min(stored, here), scaled=scaled).restore(
                     path
                 ).assert_existing_objects_matched().expect_partial()
         except NOT_RESTORED as error:
@@ -213,7 +242,7 @@ class Checkpoints:
             if stored != here
             else []
         )
-        return self._files.told + changed
+        return self._told + changed
 
     def _restore_beside_chief(self, path: str) -> list[str]:
         """Restores the pools from this worker's own checkpoint and everything else from the
@@ -226,7 +255,9 @@ class Checkpoints:
                 "all workers share"
             )
         try:
-            self._state(0).restore(path).assert_existing_objects_matched().expect_partial()
+            self._state(0, scaled=self._holds_scale(path)).restore(
+                path
+            ).assert_existing_objects_matched().expect_partial()
             own = path_of(self._directory / f"worker-{index}", step_of(path))
             if not Path(f"{own}.index").exists():
                 return (
@@ -242,15 +273,24 @@ class Checkpoints:
         return []
 
 
-def chosen_by(line: Mapping[str, float]) -> float:
-    """The number that is smallest for the best checkpoint: KID if it is measured, otherwise
-    appearance, over all directions.
+def chosen_by(line: Mapping[str, float]) -> tuple[str, float]:
+    """What chooses the best checkpoint: "kid" if it is measured, otherwise "appearance", and its
+    sum over all directions, which is smallest for the best; "" if there is no measurement.
     """
     for name in ("kid", "appearance"):
         values = [line[key] for way in ("ab", "ba") if (key := f"{name}_{way}") in line]
         if values:
-            return sum(values)
-    return np.inf
+            return name, sum(values)
+    return "", np.inf
+
+
+def is_best(measured: Mapping[str, float], before: Iterable[Mapping[str, float]]) -> bool:
+    """Whether a measurement is better than all before it that were chosen by the same: a run goes
+    on with and without --eval_features.
+    """
+    name, distance = chosen_by(measured)
+    others = (other for known, other in map(chosen_by, before) if known == name)
+    return distance < min(others, default=np.inf)
 
 
 def find_checkpoint(run_dir: Path, which: str) -> str:

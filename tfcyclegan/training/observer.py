@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from tfcyclegan.config import MODES_WITH_CROP, Size, TrainConfig
 from tfcyclegan.data.display import Display, displays_of, seen_to_picture, told
 from tfcyclegan.data.domains import Domains, Split
-from tfcyclegan.data.images import to_float, to_uint8
+from tfcyclegan.data.images import resize, to_array, to_float, to_uint8
 from tfcyclegan.data.labels import IGNORED, ClassTable
 from tfcyclegan.data.pixels import open_labels, open_pixels, spread
 from tfcyclegan.data.values import Values
@@ -107,16 +108,22 @@ class Observer:
                 files.write_bytes(path, strips.png_bytes(strip, enlarge_below=600))
                 self.board.picture(step, f"samples_{purpose}/{direction}", strip)
 
+    def open_measured(self) -> None:
+        """Opens what `measure` needs: called at the start, so that an error shows before hours of
+        training.
+        """
+        if not self._looks:
+            self._open_measured()
+
     def measure(self) -> dict[str, float]:
         """The measures that select the best checkpoint, and others; never on test data.
 
         Returns:
             By direction: "appearance", the distance of fakes from real pictures in appearance,
             which is 1 for untranslated ones; "kid", with `--eval_features`; "label_accuracy", if
-            fakes are label maps of pictures whose labels are known.
+            fakes are label maps of pictures whose labels are known and count.
         """
-        if not self._looks:
-            self._open_measured()
+        self.open_measured()
         values = {}
         for direction in self.model.directions:
             source, target, translate = (
@@ -139,7 +146,8 @@ class Observer:
                     == truth[truth != IGNORED]
                     for fake, truth in zip(fakes, truths, strict=True)
                 ]
-                values[f"label_accuracy_{direction}"] = float(np.concatenate(right).mean())
+                if (counted := np.concatenate(right)).size:
+                    values[f"label_accuracy_{direction}"] = float(counted.mean())
         return values
 
     def _classes(self, direction: str) -> ClassTable | None:
@@ -166,12 +174,18 @@ class Observer:
             self._measured[domain] = split
             self._looks[domain] = Look(self._fixed_pictures(split, domain, self.config.eval_images))
             if split.labelled:
-                size = Size(*self._looks[domain].seen[0].shape[:2])
+                shapes = {picture.shape[:2] for picture in self._looks[domain].seen}
+                size = Size(*shapes.pop()) if len(shapes) == 1 else None
                 count = self.config.eval_images
                 ids = open_labels(
                     split.source, split.name, cache_dir(self.config, split), size=size, count=count
                 )
-                self._truths[domain] = [ids[index][..., 0] for index in spread(len(ids), count)]
+                self._truths[domain] = [
+                    _resized(ids[index][..., 0], picture)
+                    for index, picture in zip(
+                        spread(len(ids), count), self._looks[domain].seen, strict=True
+                    )
+                ]
         if self.config.eval_features != "none":
             name = next(
                 name for name in feature_names if name.startswith(self.config.eval_features)
@@ -245,6 +259,12 @@ def _translation(translate: strips.Translate, picture: np.ndarray) -> np.ndarray
     gaps = np.isnan(picture).any(axis=-1, keepdims=True)
     made = translate(np.nan_to_num(picture, nan=-1)[np.newaxis])[0]
     return np.where(gaps, np.float32(np.nan), made) if gaps.any() else made
+
+
+def _resized(ids: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """The ids of a picture's pixels, resized to its size by the nearest."""
+    height, width = picture.shape[:2]
+    return to_array(resize(Image.fromarray(ids), Size(height, width), nearest=True))[..., 0]
 
 
 def _shown(values: Values | None, display: Display | None, seen: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from tfcyclegan.data.display import displays_of, told
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.system import files
 from tfcyclegan.training import figures, whole_pictures
+from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest, step_of
 from tfcyclegan.training.checkpoints import chosen_by
 from tfcyclegan.training.history import EARLIER_HISTORY, HISTORY, read_history
 from tfcyclegan.training.observer import PURPOSES
@@ -35,9 +36,8 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
     its path.
     """
     run = read_run(run_dir)
-    history, start = figures.joined(
-        read_history(run_dir / EARLIER_HISTORY), read_history(run_dir / HISTORY)
-    )
+    own = read_history(run_dir / HISTORY)
+    history, start = figures.joined(read_history(run_dir / EARLIER_HISTORY), own)
     curves = figures.curves(history, start)
     if with_figures:
         figures.write_figures(run_dir / figures.FIGURES, curves, history)
@@ -67,7 +67,7 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
         },
         metrics=metrics,
         flagged=_flagged(metrics),
-        card=_card(run, history),
+        card=_card(run, history, own),
         run_dir=run_dir,
         names=[
             name
@@ -156,12 +156,27 @@ def _flagged(metrics: dict[str, Any] | None) -> list[tuple[str, dict[str, Any]]]
     return sorted(found, key=lambda flag: flag[1]["verdict"] != "bad")
 
 
-def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """What users must know before using the run's translators."""
-    config = run.config
-    measured = [line for line in history if chosen_by(line) < np.inf]
-    best = min(measured, key=chosen_by, default=None)
-    chosen = "KID" if best and "kid_ab" in best else "appearance"
+def _best(run: Run, own: Sequence[figures.Line]) -> tuple[int, str] | None:
+    """The step of the best checkpoint, and what chose it."""
+    path = newest(run.directory / DIRECTORY / BEST)
+    step = step_of(path) if path else None
+    for line in own:
+        if line["step"] == step and (name := chosen_by(line)[0]):
+            return line["step"], {"kid": "KID"}.get(name, name)
+    return None
+
+
+def _card(
+    run: Run, history: Sequence[figures.Line], own: Sequence[figures.Line]
+) -> list[tuple[str, str]]:
+    """What users must know before using the run's translators.
+
+    Args:
+        run: the run.
+        history: of all its training, also that of the run whose weights it started from.
+        own: its own history.
+    """
+    config, best = run.config, _best(run, own)
     weights = (
         "with a running mean of its weights" if config.ema_decay else "with its current weights"
     )
@@ -179,8 +194,12 @@ def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
         ("data", run.data_title or config.data_dir),
         (
             "pictures",
-            f"{config.preprocess}, {config.load_size} to {config.crop_size}; others are resized "
-            "alike, or kept by --scale=original",
+            f"{config.preprocess}, {config.load_size} to {config.crop_size}; others "
+            + (
+                "keep their sizes"
+                if config.preprocess in ("crop", "none")
+                else "are resized alike, or kept by --scale=original"
+            ),
         ),
         (
             "training",
@@ -191,7 +210,7 @@ def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
         ),
         (
             "best",
-            f"step {best['step']}, by {chosen}{' over both directions' if several else ''} "
+            f"step {best[0]}, by {best[1]}{' over both directions' if several else ''} "
             "(--checkpoint=best)"
             if best
             else "",
@@ -199,7 +218,7 @@ def _card(run: Run, history: list[dict[str, Any]]) -> list[tuple[str, str]]:
         (
             "limits",
             "it learned from these pictures alone, may change or invent what is in a picture, and "
-            "gives one answer for each",
+            f"gives {'many answers' if config.method == AUGMENTED else 'one answer'} for each",
         ),
     ]
     return [(name, text) for name, text in rows if text]

@@ -59,6 +59,19 @@ def config_from_dict(config_class: type[Config], values: Mapping[str, Any]) -> C
 
 
 @dataclasses.dataclass(frozen=True)
+class Teacher:
+    """What a student learns from.
+
+    Attributes:
+        step: of the teacher's checkpoint.
+        weights: identity of its generators' weights.
+    """
+
+    step: int
+    weights: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
     """An existing run directory.
 
@@ -76,6 +89,7 @@ class Run:
         values: the meaning of measurements' numbers, by domain ("A", "B"); domains of pictures are
             not included.
         classes: the tables of the domains ("a", "b") that its networks see as classes.
+        teacher: of a student; None also for those that older versions trained.
     """
 
     directory: Path
@@ -89,17 +103,22 @@ class Run:
     pairs: str = ""
     values: Mapping[str, Values] = dataclasses.field(default_factory=dict)
     classes: Mapping[str, ClassTable] = dataclasses.field(default_factory=dict)
+    teacher: Teacher | None = None
 
 
-def read_run(directory: Path) -> Run:
+def read_run(directory: Path, *, flag: str = "run_dir") -> Run:
     """Opens a run directory.
+
+    Args:
+        directory: its path.
+        flag: the one that gave it, for messages.
 
     Raises:
         UserError: there is no run, its settings are damaged, or a newer version made it.
     """
     places.bring(directory)
     if not (directory / CONFIG).is_file():
-        raise UserError(f"--run_dir={directory}: holds no run ({CONFIG} is missing)")
+        raise UserError(f"--{flag}={directory}: holds no run ({CONFIG} is missing)")
     stored = files.read_json(directory / CONFIG)
     try:
         config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
@@ -123,6 +142,7 @@ def read_run(directory: Path) -> Run:
                 domain: ClassTable.from_json(table, directory / CONFIG)
                 for domain, table in stored.get("classes", {}).items()
             },
+            Teacher(**stored["teacher"]) if "teacher" in stored else None,
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
@@ -167,6 +187,7 @@ def write_run(run: Run) -> None:
             if run.classes
             else {}
         ),
+        **({"teacher": dataclasses.asdict(run.teacher)} if run.teacher else {}),
     }
     files.write_json(run.directory / CONFIG, content)
 
@@ -196,6 +217,12 @@ def check_resumable(before: Run, now: Run) -> list[str]:
     if before.pairs != now.pairs:
         flag = "--labelled" if now.config.labelled or before.config.labelled else "--pairs"
         refused.append(f"the pairs of {flag} are not those that the run was started with")
+    if not before.teacher:  # of an older version, known by its place alone
+        refused += [
+            f"--{name} was {old}, now {new}"
+            for name in ("teacher", "teacher_checkpoint")
+            if (old := getattr(before.config, name)) != (new := getattr(now.config, name))
+        ]
     if refused:
         mend = _way_on(before, now)
         raise UserError(

@@ -11,11 +11,17 @@ from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.base import Method
 from tfcyclegan.networks import Generator
+from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import step_of
-from tfcyclegan.training.checkpoints import find_checkpoint, load_networks, told_choice
+from tfcyclegan.training.checkpoints import (
+    find_checkpoint,
+    load_networks,
+    told_choice,
+    weights_hash,
+)
 from tfcyclegan.training.history import keep_earlier_history
-from tfcyclegan.training.runs import network_changes, read_run
+from tfcyclegan.training.runs import Run, Teacher, network_changes, read_run
 
 
 def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> None:
@@ -31,7 +37,7 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
         UserError: a network of that run has another architecture.
     """
     directory = Path(config.init_from)
-    other = read_run(directory)
+    other = read_run(directory, flag="init_from")
     taken, networks = [], load_networks(other, "latest", other.networks)
     for name, network in networks.items():
         own = model.networks.get(name)
@@ -83,7 +89,7 @@ def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
         place = getattr(config, flag)
         if not place:
             continue
-        theirs = read_run(Path(place)).values
+        theirs = read_run(Path(place), flag=flag).values
         for letter in sorted({*values, *theirs}):
             own, other = (
                 each[letter].ranges() if letter in each else "8-bit pictures"
@@ -98,16 +104,49 @@ def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
     return lines
 
 
+def teacher_of(config: TrainConfig) -> Teacher | None:
+    """What a student learns from, by which a resumed run knows it again; None without a teacher.
+
+    Raises:
+        UserError: there is no such teacher, or it has no generator for a requested direction.
+    """
+    if config.method != "distill":
+        return None
+    run, names = _teacher(config), _names(config)
+    networks = load_networks(run, config.teacher_checkpoint, names)
+    hashes = [weights_hash(networks[name]) for name in names]
+    step = step_of(find_checkpoint(run.directory, config.teacher_checkpoint))
+    return Teacher(step, files.sha256_of_json(hashes))
+
+
 def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
     """The teacher's generators by direction, in the precision of training; none if the method has
     no teacher.
 
     Raises:
-        UserError: the teacher has no generator for a requested direction.
+        UserError: see `teacher_of`.
     """
     if config.method != "distill":
         return {}
-    teacher = read_run(Path(config.teacher))
+    teacher, names = _teacher(config), _names(config)
+    networks = load_networks(teacher, config.teacher_checkpoint, names, dtype=precision)
+    teachers = {}
+    for direction, name in zip(config.student_directions, names, strict=True):
+        network = networks[name]
+        assert isinstance(network, Generator)
+        network.trainable = False
+        teachers[direction] = network
+    log(f"teacher: {config.teacher}, {told_choice(teacher.directory, config.teacher_checkpoint)}")
+    return teachers
+
+
+def _names(config: TrainConfig) -> tuple[str, ...]:
+    return tuple(f"gen_{direction}" for direction in config.student_directions)
+
+
+def _teacher(config: TrainConfig) -> Run:
+    """The teacher's run; UserError if it cannot teach these directions."""
+    teacher = read_run(Path(config.teacher), flag="teacher")
     there = [name.removeprefix("gen_") for name in teacher.networks if name.startswith("gen_")]
     directions = config.student_directions
     if lacking := [direction for direction in directions if direction not in there]:
@@ -126,16 +165,7 @@ def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
             f"{min(teacher.classes)}=onehot), whose colours pass no gradient on; teach by a run "
             "without it"
         )
-    names = tuple(f"gen_{direction}" for direction in directions)
-    networks = load_networks(teacher, config.teacher_checkpoint, names, dtype=precision)
-    teachers = {}
-    for direction, name in zip(directions, names, strict=True):
-        network = networks[name]
-        assert isinstance(network, Generator)
-        network.trainable = False
-        teachers[direction] = network
-    log(f"teacher: {config.teacher}, {told_choice(teacher.directory, config.teacher_checkpoint)}")
-    return teachers
+    return teacher
 
 
 def begin_as_teacher(model: Method, config: TrainConfig) -> None:

@@ -29,18 +29,17 @@ from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
 from tfcyclegan.training.batches import label_classes, open_batches, with_channels
 from tfcyclegan.training.board import Board
-from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
+from tfcyclegan.training.checkpoint_files import DIRECTORY
 from tfcyclegan.training.checkpoints import (
     Checkpoints,
-    chosen_by,
+    is_best,
 )
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.observer import Observer
+from tfcyclegan.training.resuming import check_directory
 from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
-    CONFIG,
     Run,
-    check_resumable,
     config_to_dict,
     read_run,
     write_run,
@@ -50,6 +49,7 @@ from tfcyclegan.training.starting_weights import (
     load_teachers,
     of_ranges,
     start_from,
+    teacher_of,
 )
 from tfcyclegan.training.stopping import StopRequest, stop_signals
 from tfcyclegan.training.strategy import (
@@ -112,7 +112,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     check_own_generators(config)  # before anything is written
     tracker = open_tracker(config.track, directory) if workers.is_chief else None
     if config.init_from:
-        read_run(Path(config.init_from))
+        read_run(Path(config.init_from), flag="init_from")
     if config.batch_size % (replicas * config.accumulate_steps):
         small = f" times --accumulate_steps={config.accumulate_steps}"
         raise UserError(
@@ -130,8 +130,9 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         pairs=identity_of(config.labelled) if config.labelled else pairs_identity(config.pairs),
         values=domains.values,
         classes=label_classes(config, domains),
+        teacher=teacher_of(config),
     )
-    warnings = _check_directory(run) if workers.is_chief else []
+    warnings = check_directory(run) if workers.is_chief else []
     warnings += of_ranges(config, run.values)
     batches, pairs = open_batches(config, domains, paired=method_of(config).takes_pairs)
     lines = (
@@ -167,26 +168,6 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             report = session.run_to_end()
         workers.wait()  # a worker that ends before the others would count as lost
         return report
-
-
-def _check_directory(run: Run) -> list[str]:
-    """Warnings if the directory already holds this run; UserError if it holds something else."""
-    directory = run.directory
-    before = read_run(directory) if (directory / CONFIG).exists() else None
-    if (
-        before is None
-        and directory.exists()
-        and any(path.name != ".lock" for path in directory.iterdir())
-    ):
-        raise UserError(
-            f"--run_dir={directory}: is not empty but holds no run; choose another directory"
-        )
-    # Before its first checkpoint a run has nothing that other settings could spoil.
-    if before is None:
-        return []
-    if newest(directory / DIRECTORY) is None:
-        return [f"{directory}: holds a run without a checkpoint, which starts over"]
-    return check_resumable(before, run)
 
 
 def make_optimizer(
@@ -315,6 +296,9 @@ class _Session:
                 f"already finished: step {step} of {end}; raise --epochs or --max_steps to continue"
             )
             return self._report()
+        every = self.config.measured_every(self.batches.epoch_images)
+        if self.workers.is_chief and every and step // every < end // every:
+            self.observer.open_measured()
         if step:
             log(f"resuming at step {step} of {end}")
         elif self.checkpoints.latest_step is None:
@@ -451,11 +435,10 @@ class _Session:
             "learning_rate": rate,
         }
         line |= means | measured | {"images_per_second": round(images_per_second, 3)}
-        is_best = measured and chosen_by(measured) < min(
-            map(chosen_by, self.history.lines), default=np.inf
-        )
+        before = self.history.lines if self.checkpoints.has_best else []
+        best = is_best(measured, before)
         self.history.append(line)
-        if is_best:
+        if best:
             self.history.sync()
             self.checkpoints.save_best()
         self.board.scalars(step, line)

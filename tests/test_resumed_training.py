@@ -1,0 +1,114 @@
+"""What a run finds of itself when its command is given again: checkpoints that are gone or damaged,
+and measurements and arithmetic of before.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import eagerly
+from tests.test_checkpoint_files import truncate
+from tests.test_training import checkpoint, config
+from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.training import checkpoint_files, observer
+from tfcyclegan.training.checkpoints import chosen_by
+from tfcyclegan.training.history import read_history
+from tfcyclegan.training.trainer import train
+
+MEASURED = {"eval_every_steps": 2, "eval_images": 8}
+
+
+@pytest.fixture(scope="module")
+def trained(tiles, tmp_path_factory) -> Path:
+    """A run of two steps, measured once."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    with eagerly():
+        train(config(tiles, run_dir, max_steps=2, **MEASURED))
+    return run_dir
+
+
+def all_of(run_dir: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+
+
+def test_a_run_without_a_whole_checkpoint_does_not_start_over(tiles, trained, tmp_path):
+    run_dir = shutil.copytree(trained, tmp_path / "run")
+    options = config(tiles, run_dir, max_steps=4, **MEASURED)
+    for path in (run_dir / "checkpoints").glob("step-*.data*"):
+        truncate(path)
+    with pytest.raises(RunError, match=r"damaged .* no other checkpoint; restore it"):
+        train(options)
+    left = all_of(run_dir)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"checkpoints are gone or damaged; restore .*/run/ch"):
+            train(options)
+    assert all_of(run_dir) == left
+
+
+def test_a_run_whose_checkpoints_are_elsewhere_waits_for_them(tiles, trained, tmp_path, capsys):
+    run_dir, disk = shutil.copytree(trained, tmp_path / "run"), tmp_path / "disk"
+    shutil.move(run_dir / "checkpoints", disk)
+    (run_dir / "checkpoints").symlink_to(disk)
+    disk.rename(tmp_path / "not_mounted")
+    left = all_of(run_dir)
+    with pytest.raises(UserError, match="gone or damaged"):
+        train(config(tiles, run_dir, max_steps=2, **MEASURED))
+    assert all_of(run_dir) == left
+    (tmp_path / "not_mounted").rename(disk)
+    train(config(tiles, run_dir, max_steps=2, **MEASURED))
+    assert "already finished" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_without_a_damaged_best_checkpoint(tiles, trained, tmp_path, capsys, eager):
+    run_dir = shutil.copytree(trained, tmp_path / "run")
+    best = run_dir / "checkpoints" / "best"
+    truncate(best / "step-2.index")
+    train(config(tiles, run_dir, max_steps=4, **MEASURED))
+    printed = capsys.readouterr().out
+    assert "best/step-2: damaged" in printed and "continuing without it" in printed
+    assert "resuming at step 2 of 4" in printed
+    assert checkpoint_files.steps(best) == [4] and list(best.glob("damaged-step-2.*"))
+
+
+class Features:
+    """In place of a network that would be downloaded."""
+
+    def features(self, pictures: list[np.ndarray]) -> np.ndarray:
+        return np.array([picture.mean(axis=(0, 1)) / 255 for picture in pictures])
+
+
+def test_the_best_is_chosen_among_those_measured_alike(tiles, tmp_path, monkeypatch, eager):
+    monkeypatch.setattr(observer, "feature_network", lambda name: Features())
+    run_dir = tmp_path / "run"
+    for step, features, name in ((2, "alexnet", "KID"), (4, "none", "appearance")):
+        train(config(tiles, run_dir, max_steps=step, **MEASURED, eval_features=features))
+        assert checkpoint_files.steps(run_dir / "checkpoints" / "best") == [step]
+        page = (run_dir / "report.html").read_text()
+        assert f"step {step}, by {name} over both directions" in page
+    first, last = read_history(run_dir / "history.jsonl")
+    assert chosen_by(first)[1] < chosen_by(last)[1], "which is no reason to keep the first"
+
+
+def test_what_chooses_the_best_of_one_direction():
+    assert chosen_by({"kid_ba": 0.1, "appearance_ba": 0.7}) == ("kid", 0.1)
+    assert chosen_by({"cycle_a": 1.0})[0] == ""
+
+
+@pytest.mark.parametrize("before", ["float32", "mixed_float16"])
+def test_a_run_goes_on_in_another_precision(tiles, tmp_path, capsys, eager, before):
+    (after,) = {"float32", "mixed_float16"} - {before}
+    run_dir = tmp_path / "run"
+    train(config(tiles, run_dir, max_steps=1, precision=before))
+    weights = checkpoint(run_dir)
+    train(config(tiles, run_dir, max_steps=2, precision=after))
+    printed = capsys.readouterr().out
+    assert f"precision changes from {before} to {after}" in printed
+    assert "resuming at step 1 of 2" in printed
+    resumed = checkpoint(run_dir)
+    changed = weights.keys() ^ resumed.keys()
+    assert len(changed) == 4 and all("optimizer/" in name for name in changed)
+    key = "gen_ab/0/.ATTRIBUTES/VARIABLE_VALUE"
+    assert 0 < np.abs(resumed[key] - weights[key]).max() < 1e-3, "it went on from them"
+    assert resumed["generator_optimizer/0/.ATTRIBUTES/VARIABLE_VALUE"] == 2
