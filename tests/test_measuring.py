@@ -65,8 +65,8 @@ def test_a_network_that_cannot_be_had_is_told_before_the_first_step(tmp_path, mo
 
     monkeypatch.setattr(observer, "feature_network", offline)
     place = {"data_dir": str(data(tmp_path, labelled=True)), "run_dir": str(tmp_path / "run")}
-    options = {**MEASURED, "eval_every_steps": 1000, "eval_features": "alexnet"}
+    options = {**MEASURED, "eval_every_steps": 2, "eval_features": "alexnet"}
     with pytest.raises(RunError, match="cannot be downloaded"):
-        train(TrainConfig(**place, **options | {"max_steps": 1000}))
+        train(TrainConfig(**place, **options | {"max_steps": 2}))
     assert not (tmp_path / "run" / "checkpoints").exists()
     train(TrainConfig(**place, **options))  # ends before it is measured
