@@ -237,7 +237,7 @@ class Method(KerasHabits):
     def _of(self, kind: str) -> dict[str, Any]:
         return {name: n for name, n in self.networks.items() if name.startswith(kind)}
 
-    def compile(
+    def compile(  # type: ignore[override]
         self,
         generator_optimizer: Adam,
         discriminator_optimizer: Adam,

@@ -62,7 +62,7 @@ class KerasHabits(keras.Model):
         super().__init__(**kwargs)
         self._of_epoch = _RunningMeans()
 
-    def compile(self, **kwargs: Any) -> None:  # type: ignore[override]
+    def compile(self, **kwargs: Any) -> None:
         """`keras.Model.compile`, without the arguments that would have no effect, or a wrong one.
 
         Raises:
