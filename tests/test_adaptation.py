@@ -162,6 +162,19 @@ def test_other_labels_of_the_target_change_the_oracle_alone(place):
         assert equal == (arm != "oracle"), arm
 
 
+def test_arms_are_of_one_translator(place, capfd, eager):
+    """The same path, trained further; and the segmenter with which the semantic one began."""
+    shutil.copytree(place / "runs" / "translator", place / "runs" / "further")
+    by = "--translator=runs/further"
+    assert adapt("one_of", by, "--arms=translated_semantic", "--seeds=1") == 0
+    further = ["--flagfile=configs/toy_gta2city.cfg", *FEW, "--run_dir=runs/further"]
+    assert adapt("one_of", by, "--arms=translated_semantic", "--seeds=0,1") == 0
+    assert cli.main(["train", *further, "--max_steps=3"]) == 0
+    assert adapt("one_of", by, "--arms=source_only", "--seeds=1") == 0, "which has no translator"
+    assert adapt("one_of", by, "--arms=translated", "--seeds=1") == 2
+    assert "--translator=runs/further has other weights than" in capfd.readouterr().err
+
+
 @pytest.mark.slow
 def test_killed_in_every_part_it_goes_on_to_the_same_scores_and_weights(place):
     arms = ("source_only", "translated", "self_training")

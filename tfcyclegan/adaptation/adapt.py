@@ -36,6 +36,7 @@ from tfcyclegan.training.runs import config_to_dict
 REQUEST = "request.json"
 SCORES = "scores.json"
 INTERPOLATION = "interpolation"
+TRANSLATOR = "translator"
 # options that may differ between two calls in one directory: paths, and the requested arms and
 # seeds
 _FREE = [
@@ -97,7 +98,7 @@ def adapt(config: AdaptConfig) -> list[ArmResult]:
         _interpolation(config, directory, target),
     )
     arms.check()
-    _claim(config, directory, source, target, arms.interpolation)
+    _claim(config, directory, source, target, arms)
     scored = Split(target, config.target_score_split)
     classes = target.require_labels(scored.name)
     done = {}
@@ -171,7 +172,7 @@ def _interpolation(config: AdaptConfig, directory: Path, target: DataSource) -> 
 
 
 def _claim(
-    config: AdaptConfig, directory: Path, source: DataSource, target: DataSource, filtered: str
+    config: AdaptConfig, directory: Path, source: DataSource, target: DataSource, arms: Arms
 ) -> None:
     """Reserves the directory for this request, or raises UserError if it belongs to another."""
     options = {name: value for name, value in config_to_dict(config).items() if name not in _FREE}
@@ -179,8 +180,10 @@ def _claim(
         "options": options,
         "source": source.fingerprint,
         "target": target.fingerprint,
-        INTERPOLATION: filtered,
+        INTERPOLATION: arms.interpolation,
     }
+    if config.needs_translator:
+        request[TRANSLATOR] = arms.translator_weights
     path = directory / REQUEST
     if path.exists():
         there = files.read_json(path)
@@ -197,6 +200,12 @@ def _claim(
                 for name in ("source", "target")
                 if there[name] != request[name]
             ]
+            known = there.get(TRANSLATOR)
+            if known and request.setdefault(TRANSLATOR, known) != known:
+                changed.append(
+                    f"--translator={config.translator} has other weights than that of the arms "
+                    "there"
+                )
         if changed:
             raise UserError(
                 f"--output_dir={directory}: holds arms with other settings: {'; '.join(changed)}; "

@@ -34,8 +34,8 @@ from tfcyclegan.segmentation.segmenter import Segmenter
 from tfcyclegan.segmentation.training import train_segmenter
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log, track
-from tfcyclegan.training.checkpoints import told_choice
-from tfcyclegan.training.runs import Run, read_run
+from tfcyclegan.training.checkpoints import find_checkpoint, told_choice
+from tfcyclegan.training.runs import CONFIG, Run, read_run
 from tfcyclegan.training.trainer import train
 from tfcyclegan.translation.data_sets import translate_data
 from tfcyclegan.translation.translators import copies_on_devices, scale_of
@@ -200,12 +200,22 @@ class Arms:
             )
         return run
 
+    @property
+    def translator_weights(self) -> str:
+        """What identifies the translator's weights: the index of its checkpoint, which holds their
+        checksums.
+        """
+        checkpoint = find_checkpoint(self.translator_run.directory, self.config.checkpoint)
+        return files.sha256_of(Path(f"{checkpoint}.index"))
+
     @functools.cached_property
     def _semantic_run(self) -> Run:
         """A translator trained like the other one, and also to preserve the predictions of the
-        source-only segmenter of the first seed.
+        source-only segmenter of the first seed, or of the one with which its training began.
         """
-        seed = self.config.seed_numbers[0]
+        seed, begun = self.config.seed_numbers[0], self.directory / "semantic_translator"
+        if (begun / CONFIG).is_file():
+            seed = int(Path(read_run(begun).config.segmenter).name.removeprefix("seed-"))
         segmenter = self.segmenter("source_only", seed)
         before = self.translator_run.config
         changes: dict[str, Any] = {
@@ -222,7 +232,7 @@ class Arms:
             }
         config = dataclasses.replace(
             before,
-            run_dir=str(self.directory / "semantic_translator"),
+            run_dir=str(begun),
             segmenter=str(self.run_directory("source_only", seed)),
             lambda_semantic=self.config.lambda_semantic,
             eval_every_steps=0,
