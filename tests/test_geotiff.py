@@ -16,6 +16,7 @@ from rasterio.enums import ColorInterp, Resampling  # noqa: E402
 from rasterio.rpc import RPC  # noqa: E402
 from rasterio.transform import Affine  # noqa: E402
 
+from data_prep import folders  # noqa: E402
 from data_prep import geotiff as script  # noqa: E402
 from tests.identity import translated, values_of  # noqa: E402
 from tfcyclegan.config import Size  # noqa: E402
@@ -448,3 +449,20 @@ def test_a_file_beside_a_scene_is_used_and_part_of_the_request(tmp_path, capsys,
     assert made["left_out"] == {".txt files": 1}
     assert beside.name not in capsys.readouterr().out
     assert ("invalid" in made["counted_values"]["trainA"]) == (ending != ".tfw")
+
+
+def test_a_mask_beside_a_plain_tiff_is_used_by_folders(tmp_path):
+    for name in ("trainA", "trainB"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / "root" / name / "s.tif", samples(20, 26))
+        (tmp_path / "root" / name / "s.png.aux.xml").touch()  # of no TIFF
+    hidden = np.full((1, 20, 26), 255, np.uint8)
+    hidden[0, 0, :4] = 0
+    mask = tmp_path / "root/trainA/s.tif.msk"
+    written(mask, hidden, lambda file: file.update_tags(INTERNAL_MASK_FLAGS_1=2))
+    folders.run(
+        folders.Config(input_dir=f"{tmp_path}/root", output_dir=f"{tmp_path}/out", depth="keep")
+    )
+    made = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert made["left_out"] == {".xml files": 2}
+    assert made["counted_values"]["trainA"]["invalid"] == 4
