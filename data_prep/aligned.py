@@ -21,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from data_prep import own_labels
+from data_prep import class_maps, own_labels
 from data_prep.picture_sources import PictureSource
 from data_prep.request import Source, Taken
 from tfcyclegan.data import intake, manifest, pages
@@ -199,6 +199,7 @@ def _half_of_file(source: PictureSource, right: bool, max_pixels: int) -> bytes:
         opened = intake.open_picture(content, max_pixels)
         if opened.mode not in _STORED_MODES and opened.mode.startswith(("I", "F")):
             raise intake.BadPicture(f"mode {opened.mode}; save it as 8-bit PNG")
+        class_maps.refuse_deep_colours(opened, content)
         image = ImageOps.exif_transpose(opened)
         half = _half(image if image.mode in _STORED_MODES else image.convert("RGB"), right)
         stream = io.BytesIO()

@@ -14,7 +14,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from tfcyclegan.data import bit_depth, intake
 from tfcyclegan.data.intake import BadPicture
@@ -213,21 +213,25 @@ def colors_of(content: bytes, max_pixels: int) -> set[str] | None:
         return {"#{:02x}{:02x}{:02x}".format(*color) for _, color in counted}  # type: ignore[misc]
 
 
-def _open(content: bytes, max_pixels: int) -> Image.Image:
+def _open(content: bytes, max_pixels: int) -> ImageFile.ImageFile:
     image = intake.open_picture(content, max_pixels)
     if getattr(image, "n_frames", 1) > 1:
         raise BadPicture("several pages or frames; a label map has one")
-    if (
-        image.mode in ("RGB", "RGBA")
-        and image.format == "PNG"
-        and bit_depth.png_bits(content) == 16
-    ):
-        raise BadPicture(
-            "colour with 16 bits per channel is not a known kind of label map; save it as 8-bit "
-            "gray of ids or as 8-bit colours"
-        )
+    refuse_deep_colours(image, content)
     image.load()
     return image
+
+
+def refuse_deep_colours(image: ImageFile.ImageFile, content: bytes) -> None:
+    """Raises BadPicture for several channels of more than 8 bits: Pillow keeps the upper 8, so that
+    small values would all be black.
+    """
+    bits = bit_depth.bits_in_file(image, content)
+    if bits > 8 and len(image.getbands()) > 1:
+        raise BadPicture(
+            f"colour with {bits} bits per channel is not a known kind of label map; save it as "
+            "8-bit gray of ids or as 8-bit colours"
+        )
 
 
 def _values(image: Image.Image, content: bytes) -> np.ndarray | None:

@@ -15,6 +15,7 @@ from tfcyclegan.config import Options, option
 from tfcyclegan.config.reading import alpha_band_option, stack_option
 from tfcyclegan.formats import open_measurement, options_among
 from tfcyclegan.formats.base import Measurement
+from tfcyclegan.formats.tiff_tags import names_beside
 
 ENDINGS = (".tif", ".tiff", ".png")
 
@@ -38,7 +39,7 @@ def run(given: Options) -> None:
     reading = {"alpha_band": config.alpha_band, "stack": config.stack}
     measurements.run(
         config,
-        find=functools.partial(by_endings, endings=ENDINGS),
+        find=functools.partial(by_endings, endings=ENDINGS, names_beside=names_beside),
         open_=functools.partial(_open, reading=reading),
         command="data_prep.folders",
     )

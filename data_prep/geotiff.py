@@ -16,6 +16,7 @@ from tfcyclegan.cli import run_command
 from tfcyclegan.config import Size, option
 from tfcyclegan.config.reading import alpha_band_option
 from tfcyclegan.formats import open_measurement
+from tfcyclegan.formats.tiff_tags import names_beside
 
 SUMMARY = "prepare GeoTIFF scenes of any number of bands for training"
 EXAMPLES = """
@@ -36,7 +37,7 @@ class Config(measurements.MeasurementOptions):
 def run(config: Config) -> None:
     measurements.run(
         config,
-        find=functools.partial(by_endings, endings=(".tif", ".tiff")),
+        find=functools.partial(by_endings, endings=(".tif", ".tiff"), names_beside=names_beside),
         open_=functools.partial(open_measurement, alpha_band=config.alpha_band),
         command="data_prep.geotiff",
     )

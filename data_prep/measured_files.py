@@ -40,7 +40,7 @@ class Found:
         left_out: entries that are not used: {kind: count}.
         examples: some of their paths.
         groups: the group of each path, if the format stores it.
-        inside: the files behind a path that is not a file itself, such as that of a series.
+        inside: the files behind a path that is a series, or that has files beside it.
     """
 
     paths: list[Path]
@@ -55,17 +55,24 @@ class Found:
         return [each for path in self.paths for each in self.inside.get(path, [path])]
 
 
-def by_endings(directory: Path, endings: Sequence[str]) -> Found:
-    """Files below a folder by their extensions, in upper or lower case."""
+def by_endings(
+    directory: Path,
+    endings: Sequence[str],
+    names_beside: Callable[[Path], Sequence[Path]] = lambda path: (),
+) -> Found:
+    """Files below a folder by their extensions, in upper or lower case; those of `names_beside`
+    that are there count as parts of a file.
+    """
     left_out: Counter[str] = Counter()
-    paths, examples = [], []
-    for entry in picture_files.walk(directory, left_out):
-        if entry.name.lower().endswith(tuple(endings)):
-            paths.append(Path(entry.path))
-        else:
-            left_out[picture_files.kind_of(entry.name)] += 1
-            examples.append(Path(entry.path).relative_to(directory).as_posix())
-    return Found(sorted(paths), left_out, sorted(examples))
+    there = [Path(entry.path) for entry in picture_files.walk(directory, left_out)]
+    paths = sorted(path for path in there if path.name.lower().endswith(tuple(endings)))
+    others = set(there) - set(paths)
+    beside = {path: [each for each in names_beside(path) if each in others] for path in paths}
+    unused = others.difference(*beside.values())
+    left_out.update(picture_files.kind_of(path.name) for path in unused)
+    examples = sorted(path.relative_to(directory).as_posix() for path in unused)
+    inside = {path: [path, *parts] for path, parts in beside.items() if parts}
+    return Found(paths, left_out, examples, inside=inside)
 
 
 class Place(NamedTuple):

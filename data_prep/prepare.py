@@ -202,16 +202,16 @@ def _prepare(request: Request, output_dir: Path) -> None:
             else _write_here(request, output_dir, todo, progress)
         ):
             done[note["file"]] = note
-        _refuse_bad(request, output_dir, planned, done)
+        notes = {
+            split: [done[shard.file] for shard in planned if shard.split == split]
+            for split in request.splits
+        }
+        _refuse_bad(request, output_dir, notes)
     except BaseException:
         if sys.stderr.isatty():  # otherwise closing would add a line to a failure's one line
             progress.close()
         raise
     progress.close()
-    notes = {
-        split: [done[shard.file] for shard in planned if shard.split == split]
-        for split in request.splits
-    }
     made = manifest.make(
         name=request.name,
         command=request.command,
@@ -452,7 +452,8 @@ def _write_shard(
                         digests[taken.picture.filename] = taken.digest
                     yield taken.picture
             if progress is not None:
-                progress.advance(note=f"{shard.split}, {len(bad)} bad" if bad else shard.split)
+                count = len({entry["file"] for entry in bad})
+                progress.advance(note=f"{shard.split}, {count} bad" if bad else shard.split)
 
     written = shards.write(directory / shard.file, good())
     counts = {"notes": conversions(notes), "left_out": left_out(notes)}
@@ -465,23 +466,18 @@ def _write_shard(
 
 
 def _refuse_bad(
-    request: Request,
-    output_dir: Path,
-    planned: Sequence[_Shard],
-    done: Mapping[str, dict[str, Any]],
+    request: Request, output_dir: Path, notes: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
     """Lists the bad pictures; UserError if there are more than allowed or if they leave a split
     empty.
     """
-    bad = [entry for shard in planned for entry in done[shard.file]["bad"]]
+    bad = [entry for of_split in notes.values() for entry in manifest.bad_files(of_split)]
     if not bad:
         return
     path = output_dir / QUARANTINE
     files.write_text(path, "".join(json.dumps(entry) + "\n" for entry in bad))
     empty = [
-        split
-        for split in request.splits
-        if not any(done[shard.file]["records"] for shard in planned if shard.split == split)
+        split for split, of_split in notes.items() if not any(note["records"] for note in of_split)
     ]
     if len(bad) <= request.max_bad and not empty:
         return

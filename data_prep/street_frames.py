@@ -418,7 +418,7 @@ def run(
 def _is_drawn(root: Path) -> bool:
     """Whether data_prep.toy_street drew the frames, which a file beside their folder says."""
     try:
-        about = files.read_json(root.parent / "about.json")
+        about = files.read_json(root.resolve().parent / "about.json")
     except (OSError, UserError):  # there is none, or another program's
         return False
     return isinstance(about, dict) and bool(about.get(SYNTHETIC))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from data_prep import aligned, folders
@@ -180,6 +181,15 @@ def test_label_maps_side_by_side_keep_their_meaning(tmp_path, capsys):
     for index, example in enumerate(source.examples("trainB")):
         ids = images.decode_ids(example.label.encoded)
         np.testing.assert_array_equal(ids, (maps[index][..., 2] == 0).astype(int) + ids.min())
+
+
+def test_label_maps_of_16_bits_side_by_side_are_bad(tmp_path):
+    wide = np.full((20, 40, 3), 255, np.uint16)
+    (tmp_path / "raw/train").mkdir(parents=True)
+    tifffile.imwrite(tmp_path / "raw/train/x.tif", wide, photometric="rgb")
+    (tmp_path / "classes.csv").write_text("name,color\nvoid,#000000\nland,#ffffff\n")
+    with pytest.raises(UserError, match=r"x\.tif: .*colour with 16 bits per channel"):
+        prepare(tmp_path / "raw", classes=str(tmp_path / "classes.csv"), label_maps_b=True)
 
 
 def test_jpeg_maps_side_by_side_are_told_as_such(tmp_path, capsys):

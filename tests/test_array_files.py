@@ -214,6 +214,10 @@ def two_gaps(path):
     hdf5(path, field(5, 6), attributes={"_FillValue": -99.0, "missing_value": 1e20})
 
 
+def unsigned(path):
+    hdf5(path, np.full((5, 6), -25536, np.int16), attributes={"_Unsigned": "true"})
+
+
 def several(path):
     with h5py.File(path, "w") as file:
         file["a/x"], file["y"], file["list"] = field(5, 6), field(5, 6), field(5)
@@ -226,6 +230,7 @@ REFUSED = {
     "unwritten.h5": (never_written, "1 of 1 chunks were never written"),
     "elsewhere.h5": (elsewhere, "stores its values in other files"),
     "gaps.h5": (two_gaps, "/images: _FillValue is -99, missing_value 1e+20; write one of"),
+    "unsigned.h5": (unsigned, "stores unsigned numbers as signed (_Unsigned); save it as uint16"),
     "several.h5": (several, "holds 2 datasets (a/x, y); choose one with --dataset=NAME"),
     "text.h5": (lambda path: path.write_text("no"), "not an HDF5 file"),
     "old.mat": (lambda path: path.write_bytes(b"MATLAB 5.0 MAT-file"), "save it with -v7.3"),

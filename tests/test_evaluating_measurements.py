@@ -19,10 +19,10 @@ from tfcyclegan.config import Size
 from tfcyclegan.data.display import GAP_COLOUR
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.images import Scale
+from tfcyclegan.data.picture_folders import measurement_name
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import comparison, gathering, scores_page
 from tfcyclegan.evaluation.scoring import measure
-from tfcyclegan.evaluation.sides import measurement_name
 from tfcyclegan.evaluation.task import Task
 from tfcyclegan.evaluation.translated_arrays import translate_arrays
 from tfcyclegan.measures import cycle_consistency, measured_errors

@@ -19,7 +19,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.errors import UserError
 from tfcyclegan.networks import feature_networks, inception
 from tfcyclegan.networks.feature_networks import Lpips, Trunk, feature_network, open_networks
-from tfcyclegan.system import files
+from tfcyclegan.system import downloads, files
 from tfcyclegan.system.downloads import CACHE_VARIABLE
 
 NUMBERS = np.load(GOLDEN / "feature_networks.npz")
@@ -265,6 +265,25 @@ def test_unpickling_makes_arrays_and_nothing_else(tmp_path):
             feature_networks.unpickle_arrays(content, "file")
     with pytest.raises(UserError, match="holds list at a where float32 arrays are expected"):
         feature_networks.unpickle_arrays(pickle.dumps({"a": [array]}), "file")
+
+
+@pytest.mark.parametrize("given", ["cache", "~/cache"])
+def test_the_cache_may_be_relative_or_at_home(tmp_path, monkeypatch, given):
+    """As by `pip download --dest=FOLDER`, which runs in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(CACHE_VARIABLE, given)
+    wanted = downloads.PackageFile(
+        "weights",
+        files.sha256_of_bytes(b"numbers"),
+        "package==1",
+        "weights",
+        "PyPI",
+        lambda folder: ["sh", "-c", f"printf numbers > '{folder}/weights'"],
+        reason_line=0,
+    )
+    path = downloads.cached(wanted)
+    assert path == tmp_path / "cache/weights" and path.read_bytes() == b"numbers"
 
 
 def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):

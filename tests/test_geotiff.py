@@ -16,6 +16,7 @@ from rasterio.enums import ColorInterp, Resampling  # noqa: E402
 from rasterio.rpc import RPC  # noqa: E402
 from rasterio.transform import Affine  # noqa: E402
 
+from data_prep import folders  # noqa: E402
 from data_prep import geotiff as script  # noqa: E402
 from tests.identity import translated, values_of  # noqa: E402
 from tfcyclegan.config import Size  # noqa: E402
@@ -421,3 +422,47 @@ def test_aligned_scenes_lie_at_one_place(tmp_path):
     scenes(tmp_path / "root", transform=ROTATED @ ROTATED.translation(0, 5))
     with pytest.raises(UserError, match=r"trainB/s\.tif lies \S+ pixels away"):
         prepare(tmp_path / "root", tmp_path / "out", aligned=True)
+
+
+@pytest.mark.parametrize("ending", [".tif.msk", ".tif.aux.xml", ".tfw"])
+def test_a_file_beside_a_scene_is_used_and_part_of_the_request(tmp_path, capsys, ending):
+    scenes(tmp_path / "root")
+    prepare(tmp_path / "root", tmp_path / "out")
+    (tmp_path / "root/trainA/notes.txt").touch()
+    beside = tmp_path / f"root/trainA/s{ending}"
+    if ending == ".tfw":
+        beside.write_text("1\n0\n0\n-1\n0\n0\n")
+    elif ending == ".tif.msk":
+        hidden = np.full((1, 20, 26), 255, np.uint8)
+        hidden[0, :10] = 0
+        written(beside, hidden, lambda file: file.update_tags(INTERNAL_MASK_FLAGS_1=2))
+    else:
+        nodata = int(samples(4, 20, 26)[0, 0, 0])
+        beside.write_text(
+            f'<PAMDataset><PAMRasterBand band="1"><NoDataValue>{nodata}</NoDataValue>'
+            "</PAMRasterBand></PAMDataset>"
+        )
+    with pytest.raises(UserError, match="trainA: the input has changed"):
+        prepare(tmp_path / "root", tmp_path / "out")
+    capsys.readouterr()
+    made = prepare(tmp_path / "root", tmp_path / "new")
+    assert made["left_out"] == {".txt files": 1}
+    assert beside.name not in capsys.readouterr().out
+    assert ("invalid" in made["counted_values"]["trainA"]) == (ending != ".tfw")
+
+
+def test_a_mask_beside_a_plain_tiff_is_used_by_folders(tmp_path):
+    for name in ("trainA", "trainB"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / "root" / name / "s.tif", samples(20, 26))
+        (tmp_path / "root" / name / "s.png.aux.xml").touch()  # of no TIFF
+    hidden = np.full((1, 20, 26), 255, np.uint8)
+    hidden[0, 0, :4] = 0
+    mask = tmp_path / "root/trainA/s.tif.msk"
+    written(mask, hidden, lambda file: file.update_tags(INTERNAL_MASK_FLAGS_1=2))
+    folders.run(
+        folders.Config(input_dir=f"{tmp_path}/root", output_dir=f"{tmp_path}/out", depth="keep")
+    )
+    made = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert made["left_out"] == {".xml files": 2}
+    assert made["counted_values"]["trainA"]["invalid"] == 4

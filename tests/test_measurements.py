@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from data_prep import arrays
+from data_prep import arrays, measured_files
 from data_prep.value_ranges import Sketch
 from tfcyclegan.data import shards
 from tfcyclegan.data.records import stored_type
@@ -209,6 +209,21 @@ def test_a_file_that_is_repaired_is_stored_and_no_other_twice(tmp_path, monkeypa
         np.testing.assert_array_equal(stored[name][..., 0], field(seed, 40, 40))
     listed = {shard["file"] for split in manifest["splits"].values() for shard in split["shards"]}
     assert {path.name for path in (tmp_path / "out").glob("*.tfrecord*")} == listed
+
+
+def test_a_bad_file_that_is_stored_in_parts_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(measured_files, "_SOURCE_BYTES", 2 * 40 * 40 * 4)  # two planes
+    monkeypatch.setattr(shards, "SHARD_BYTES", 30_000)
+    empty = np.full((9, 40, 40), np.nan, np.float32)
+    write(tmp_path / "root", {f"train{letter}/a.npy": field(0, 1, 40, 40) for letter in "AB"})
+    write(tmp_path / "root", {"testA/a.npy": field(1, 1, 40, 40), "testA/b.npy": empty})
+    with pytest.raises(UserError) as error:
+        prepare(tmp_path / "root", tmp_path / "out", axes="NHW")
+    assert "; 1 bad picture in all" in str(error.value)
+    assert "remove it, or leave out what is bad by --max_bad=1" in str(error.value)
+    manifest = prepare(tmp_path / "root", tmp_path / "out", axes="NHW", max_bad=1)
+    assert manifest["splits"]["testA"]["quarantined"] == 1
+    assert len((tmp_path / "out/quarantine.jsonl").read_text().splitlines()) == 1
 
 
 BAD = {

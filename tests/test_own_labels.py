@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from data_prep import class_maps, folders
@@ -149,6 +150,28 @@ def test_what_is_outside_the_table_is_named(content, form, message):
         read(content, form)
     for part in message.split(", "):
         assert part in str(caught.value), str(caught.value)
+
+
+def deep_colours(form):
+    """The colours as 16-bit values 0..255: of these Pillow keeps the upper bytes, 0."""
+    deep = COLORS.astype(np.uint16)
+    if form == "PPM":
+        return b"P6 3 2 65535\n" + deep.astype(">u2").tobytes()
+    if form == "JPEG 2000":
+        codecs = pytest.importorskip("imagecodecs")
+        return codecs.jpeg2k_encode(np.kron(deep, np.ones((32, 32, 1), np.uint16)))
+    stream, is_planar = io.BytesIO(), form == "planar TIFF"
+    samples = np.moveaxis(deep, -1, 0) if is_planar else deep
+    planes = "separate" if is_planar else "contig"
+    tifffile.imwrite(stream, samples, photometric="rgb", planarconfig=planes)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("form", ["TIFF", "planar TIFF", "JPEG 2000", "PPM"])
+@pytest.mark.parametrize("unknown", ["refused", "nearest"])
+def test_colours_of_16_bits_are_refused(form, unknown):
+    with pytest.raises(BadPicture, match="colour with 16 bits per channel is not a known kind of"):
+        read(deep_colours(form), unknown=unknown)
 
 
 def test_shallow_gray_and_gray_with_opacity_hold_ids():

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
+from data_prep import arrays
 from tests.test_unpaired import CROP, describe, picture
 from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.data import augmentation, pairs
 from tfcyclegan.data.batches import Decaying
 from tfcyclegan.data.paired import PairedBatches
+from tfcyclegan.data.source import open_source
 from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.errors import UserError
 
@@ -250,6 +252,31 @@ def test_names_that_stand_for_several_pictures_or_none_are_refused(tmp_path):
     elsewhere = Pixels(list(A), "other")
     with pytest.raises(UserError, match="no names of trainA and trainB are equal"):
         known("names", a=elsewhere)
+
+
+def test_pairs_of_measurements_have_equal_names_whatever_their_endings(tmp_path):
+    for folder, save in (("trainA", np.save), ("trainB", np.savez)):
+        (tmp_path / folder).mkdir()
+        for name in ("s1", "s2", "s3"):
+            drawn = np.random.default_rng(len(list(tmp_path.rglob("*"))))
+            save(tmp_path / folder / name, drawn.random((2, 8, 9), np.float32))
+    out = tmp_path / "out"
+    arrays.run(
+        arrays.Config(input_dir=str(tmp_path), output_dir=str(out), aligned=True, axes="NHW")
+    )
+    source = open_source(out)
+    a, b = (Pixels([A[0]] * 6, f"train{letter}") for letter in "AB")
+    for pixels in (a, b):
+        pixels.values = source.values[pixels.folder[-1]]
+        stored = [name for name, _ in source.arrays(pixels.folder)]
+        pixels.names = lambda stored=stored: stored
+    found = known(aligned=True, a=a, b=b)
+    assert found.indices.tolist() == [[index, index] for index in range(6)]
+    given = csv(tmp_path, "s2.npy,s3.npz", "s1,s1")
+    assert known(given, a=a, b=b).indices.tolist() == [[0, 0], [1, 1], [2, 4], [3, 5]]
+    b.names = lambda: ["trainB/s0_0001.npz", *stored[1:]]
+    told = known(aligned=True, a=a, b=b).told
+    assert told == "pairs: 5, by aligned data; 1 of trainA and 1 of trainB have no partner"
 
 
 def test_pairs_are_known_by_their_content(tmp_path):

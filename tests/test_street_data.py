@@ -77,6 +77,17 @@ def test_sizes_are_bicubic_for_photos_and_nearest_for_ids(gta):
         )
 
 
+@pytest.mark.parametrize("given", [".", "link"])
+def test_drawn_frames_are_known_however_their_folder_is_given(gta, tmp_path, monkeypatch, given):
+    (tmp_path / "about.json").write_text('{"synthetic": true}')
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "link").symlink_to(gta)
+    monkeypatch.chdir(gta if given == "." else elsewhere)
+    gta5.run(gta_config(gta, input_dir=given))
+    assert made(out_of(gta))["request"]["settings"]["synthetic"] is True
+
+
 def test_gta5_images_alone_need_no_labels(gta):
     shutil.rmtree(gta / "labels")
     with pytest.raises(

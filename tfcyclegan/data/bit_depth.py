@@ -31,6 +31,20 @@ def png_bits(content: bytes) -> int:
     return content[24]
 
 
+def bits_in_file(image: ImageFile.ImageFile, content: bytes) -> int:
+    """Bits per sample as stored, of which Pillow may keep the upper 8; 8 where none are told."""
+    if image.format == "PNG":
+        return png_bits(content)
+    if image.format == "TIFF":
+        return max(map(int, image.tag_v2.get(_TIFF_BITS, (1,))))  # type: ignore[attr-defined]
+    if image.format == "JPEG2000":
+        return jpeg2000_bits(content)[0]
+    if image.format == "PPM" and image.tile:
+        args = image.tile[0].args
+        return int(args[1]).bit_length() if isinstance(args, tuple) else 8
+    return 8
+
+
 def is_deep(image: ImageFile.ImageFile) -> bool:
     """Whether the file has unsigned samples of 9 to 16 bits that Pillow can read."""
     pgm_16 = image.format == "PPM" and image.mode == "I"

@@ -7,7 +7,7 @@ import contextlib
 import io
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,17 @@ TALLIES = "counted_values"
 n}}.
 """
 ALL, INVALID, CLIPPED = "all", "invalid", "clipped"
+
+
+def bad_files(notes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, str]]:
+    """The entry of each bad file of a split, from the notes of its shards: a large file is stored
+    in parts, which may all be bad.
+    """
+    found: dict[str, Mapping[str, str]] = {}
+    for note in notes:
+        for entry in note["bad"]:
+            found.setdefault(entry["file"], entry)
+    return list(found.values())
 
 
 def make(
@@ -62,7 +73,7 @@ def make(
         split: {
             "records": sum(shard["records"] for shard in shards),
             "bytes": sum(shard["bytes"] for shard in shards),
-            "quarantined": sum(len(shard["bad"]) for shard in shards),
+            "quarantined": len(bad_files(shards)),
             "shards": [
                 {key: shard[key] for key in ("file", "records", "bytes", "sha256")}
                 for shard in shards

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from tfcyclegan.config.commands import PAIRS
-from tfcyclegan.data.picture_folders import picture_name
+from tfcyclegan.data.picture_folders import measurement_name, picture_name
 from tfcyclegan.data.pixels import Pixels
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
@@ -165,9 +165,13 @@ def known_pairs(
     """
     if not given and not aligned:
         return None
-    named = [numbers_by_name(file, split) for file, split in zip(pixels, splits, strict=True)]
+    by_file = bool(given) and given != _NAMES
+    named = [
+        numbers_by_name(file, split, bare=not by_file)
+        for file, split in zip(pixels, splits, strict=True)
+    ]
     flag = f"--pairs={given}" if given else "aligned data"
-    if given and given != _NAMES:
+    if by_file:
         names = list(of_arrays(read_pairs(Path(given)), *named).items())
         for position, (there, split) in enumerate(zip(named, splits, strict=True)):
             unknown = [pair[position] for pair in names if pair[position] not in there]
@@ -189,14 +193,22 @@ def known_pairs(
         raise UserError(f"{flag}: several pictures are called {_listed(several)}; rename them")
     indices = np.array([[named[0][a], named[1][b]] for a, b in names]) - 1
     indices = indices[np.argsort(indices[:, 0])]
-    return _shared(_of_one_size(indices, flag, pixels), flag, share, seed)
+    shared = _shared(_of_one_size(indices, flag, pixels), flag, share, seed)
+    alone = [] if by_file else [len(file) - len(names) for file in pixels]
+    if any(alone):
+        told = f"{alone[0]} of {splits[0]} and {alone[1]} of {splits[1]} have no partner"
+        return KnownPairs(shared.indices, f"{shared.told}; {told}")
+    return shared
 
 
-def numbers_by_name(pixels: Pixels, split: str) -> dict[str, int]:
-    """The numbers, from 1, of the pictures by name; 0 if several have the same name."""
+def numbers_by_name(pixels: Pixels, split: str, *, bare: bool = False) -> dict[str, int]:
+    """The numbers, from 1, of the pictures by name; 0 if several have the same name. With `bare`,
+    names of measurements lack their endings, too.
+    """
+    name_of = measurement_name if bare and pixels.values is not None else picture_name
     numbers: dict[str, int] = {}
     for number, stored in enumerate(pixels.names(), start=1):
-        name = picture_name(stored, split)
+        name = name_of(stored, split)
         numbers[name] = 0 if name in numbers else number
     return numbers
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tfcyclegan.data import intake, notes, pages, picture_files
 from tfcyclegan.data.manifest import printable
+from tfcyclegan.data.measured_endings import ending_of
 from tfcyclegan.data.rules import settings
 from tfcyclegan.data.source import DataSource
 from tfcyclegan.errors import RunError, UserError
@@ -162,6 +163,13 @@ def picture_name(filename: str, split: str) -> str:
             "prepare the data again"
         )
     return (path.with_suffix("") if picture_files.is_picture(path.name) else path).as_posix()
+
+
+def measurement_name(filename: str, split: str) -> str:
+    """The name of a stored measurement: its file name without the split's folder and the ending."""
+    path = PurePosixPath(picture_name(filename, split))
+    stem = path.name.removesuffix(ending_of(path.name))
+    return path.with_name(stem or path.name).as_posix()
 
 
 def in_memory(

@@ -4,7 +4,6 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -12,11 +11,10 @@ from tfcyclegan.data import display, images, stored
 from tfcyclegan.data.display import Display
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.images import Scale
-from tfcyclegan.data.picture_folders import picture_name, pictures_of_split
+from tfcyclegan.data.picture_folders import measurement_name, pictures_of_split
 from tfcyclegan.data.values import Values, own_plane
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.spool import Spool
-from tfcyclegan.formats import ending_of
 from tfcyclegan.measures.pictures import Made, Pictures
 from tfcyclegan.measures.value_controls import picture_values
 
@@ -113,13 +111,6 @@ def arrays_of_split(split: Split) -> Iterator[tuple[str, np.ndarray]]:
             )
         known.add(name)
         yield name, array
-
-
-def measurement_name(filename: str, split: str) -> str:
-    """The name of a stored measurement: its file name without the split's folder and the ending."""
-    path = PurePosixPath(picture_name(filename, split))
-    stem = path.name.removesuffix(ending_of(path.name))
-    return path.with_name(stem or path.name).as_posix()
 
 
 def subjects_of_split(split: Split) -> dict[str, str]:

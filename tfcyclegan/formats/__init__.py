@@ -1,8 +1,8 @@
 """Files of measurements: how each format is read into arrays with their geometry, and written back.
 
-One module per format, listed here by its file extensions; its library is an extra, imported when a
-file of that format is opened. A format is a subclass of `base.Measurement`, and its module has a
-function `open_file(path, **options)` that opens one.
+One module per format, listed in `data.measured_endings` by its file extensions; its library is an
+extra, imported when a file of that format is opened. A format is a subclass of `base.Measurement`,
+and its module has a function `open_file(path, **options)` that opens one.
 
     with open_measurement(Path("scan.nii.gz")) as scan:
         array = scan.read(plane=12)  # [h, w, C]; `stacks.read_stack` adds neighbouring planes
@@ -19,33 +19,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tfcyclegan.data import picture_files
+from tfcyclegan.data.measured_endings import ENDINGS as ENDINGS
+from tfcyclegan.data.measured_endings import FORMATS as FORMATS
+from tfcyclegan.data.measured_endings import ending_of as ending_of
 from tfcyclegan.errors import UserError
 
 if TYPE_CHECKING:
     from tfcyclegan.formats.base import Measurement
 
-FORMATS = {
-    ".npy": "arrays",
-    ".nii": "nifti",
-    ".nii.gz": "nifti",
-    ".dcm": "dicom",
-    ".npz": "arrays",
-    ".h5": "hdf5",
-    ".hdf5": "hdf5",
-    ".mat": "hdf5",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".png": "png",
-}
-"""The module of each extension."""
 _SERIES = ".dcm"
-ENDINGS = tuple(sorted(FORMATS, key=len, reverse=True))
-
-
-def ending_of(name: str) -> str:
-    """The extension of a file of measurements, as spelt in `ENDINGS`; empty if it is not one."""
-    found = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
-    return name[-len(found) :] if found else ""
 
 
 def is_measurement(path: Path) -> bool:

@@ -31,10 +31,11 @@ from tfcyclegan.formats.stored_numbers import StoredNumbers
 _MATLAB = "MATLAB_class"
 _IEEE = {2: (5, 10), 4: (8, 23), 8: (11, 52)}  # bytes -> bits of exponent and of digits
 _SCALE, _OFFSET, _GAPS = "scale_factor", "add_offset", ("_FillValue", "missing_value")
+_UNSIGNED = "_Unsigned"
 _OVERHEAD = 1 << 20  # bytes of a file beside its values, at most
 _VALID = ("valid_min", "valid_max", "valid_range")
 _OLD_VALUES = {
-    *(_MATLAB, _SCALE, _OFFSET, *_GAPS, *_VALID, "actual_range"),
+    *(_MATLAB, _SCALE, _OFFSET, *_GAPS, *_VALID, _UNSIGNED, "actual_range"),
     *("units", "DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_Netcdf4Dimid", "names"),
 }
 _OF_MATLAB = {"uint8": "uint8", "uint16": "uint16", "int16": "int16", "float32": "single"}
@@ -83,6 +84,11 @@ class Hdf5(ArrayMeasurement):
         array = self._array = self._file[self.dataset]
         _check_type(array)
         attributes = dict(array.attrs)
+        if array.dtype.kind == "i" and _text(attributes.get(_UNSIGNED, "")).lower() == "true":
+            name = f"u{array.dtype.name}"
+            raise BadPicture(
+                f"{array.name}: stores unsigned numbers as signed ({_UNSIGNED}); save it as {name}"
+            )
         self.is_reversed = _MATLAB in attributes
         sizes = array.shape[::-1] if self.is_reversed else array.shape
         letters, notes = axes_of(axes, sizes)

@@ -43,6 +43,7 @@ from tfcyclegan.formats.tiff_tags import (
     RGB,
     YCBCR,
     has_codecs,
+    names_beside,
     pixels_of,
 )
 
@@ -63,10 +64,9 @@ def open_file(path: Path, *, alpha_band: str = "refuse", stack: str = "planes") 
 
 def is_geotiff(path: Path) -> bool:
     """Whether the first picture of a TIFF file has tags of GeoTIFF or GDAL or is compressed by
-    LERC, or a file beside it georeferences it; False if it is not a TIFF.
+    LERC, or GDAL reads a file beside it; False if it is not a TIFF.
     """
-    beside = (path.with_suffix(".tfw"), path.with_suffix(".wld"), Path(f"{path}.aux.xml"))
-    if any(file.is_file() for file in beside):
+    if any(file.is_file() for file in names_beside(path)):
         return True
     try:
         with _opened(path) as file:

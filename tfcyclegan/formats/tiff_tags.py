@@ -1,6 +1,7 @@
-"""TIFF tags and OME names, for reading and writing. Imports no TensorFlow."""
+"""TIFF tags, OME names and the files beside a TIFF. Imports no TensorFlow."""
 
 import importlib.util
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -27,6 +28,15 @@ LAYOUT_TAGS = {
 def has_codecs() -> bool:
     """Whether imagecodecs is installed, which most compressions need."""
     return importlib.util.find_spec("imagecodecs") is not None
+
+
+def names_beside(path: Path) -> list[Path]:
+    """Where GDAL looks for a TIFF file's mask, its nodata, scale and offset, and its place."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return []
+    names = [Path(f"{path}{ending}") for ending in (".msk", ".MSK", ".aux.xml")]
+    places = (".tfw", ".tifw", ".wld")
+    return names + [path.with_suffix(case) for each in places for case in (each, each.upper())]
 
 
 def pixels_of(file: Any) -> ElementTree.Element:

@@ -100,8 +100,10 @@ def npm_members(archive: Path) -> dict[str, bytes]:
 
 
 def cache_directory() -> Path:
-    """Where downloads are kept: $TFCYCLEGAN_CACHE, or ~/.cache/tfcyclegan."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "tfcyclegan")
+    """Where downloads are kept: $TFCYCLEGAN_CACHE, or ~/.cache/tfcyclegan; absolute, since clients
+    of registries run in another folder.
+    """
+    return Path(os.environ.get(CACHE_VARIABLE) or "~/.cache/tfcyclegan").expanduser().absolute()
 
 
 def is_cached(wanted: PackageFile) -> bool:

@@ -39,7 +39,7 @@ def root() -> Path:
     """The folder of all copies."""
     from tfcyclegan.system import downloads
 
-    return downloads.cache_directory().expanduser().resolve() / "stores"
+    return downloads.cache_directory().resolve() / "stores"
 
 
 def localized(text: str) -> str:
