@@ -345,14 +345,14 @@ def tell_untrained(run: Run, checkpoint: str) -> None:
         )
 
 
-def told_choice(run_dir: Path, which: str) -> str:
-    """Describes the checkpoint that "latest", "best" or a step selects; names the best one too if
-    the latest is not the best.
+def told_choice(run_dir: Path, which: str, path: str = "") -> str:
+    """Describes the checkpoint that "latest", "best" or a step selects, or that it selected before,
+    at `path`; names the best one too if the latest is not the best.
 
     Raises:
         UserError, RunError: see `find_checkpoint`.
     """
-    name = Path(find_checkpoint(run_dir, which)).name
+    name = Path(path or find_checkpoint(run_dir, which)).name
     if which != "latest":
         return name
     best = newest(run_dir / DIRECTORY / BEST)
@@ -380,7 +380,17 @@ def load_networks(
             f"--run_dir={run.directory}: has no weights of {', '.join(missing)}, only of "
             f"{', '.join(run.networks)}"
         )
-    path = find_checkpoint(run.directory, which)
+    return restore_networks(run, find_checkpoint(run.directory, which), names, dtype=dtype)
+
+
+def restore_networks(
+    run: Run, path: str, names: tuple[str, ...], *, dtype: str = "float32"
+) -> dict[str, Generator | Discriminator | PatchSampler]:
+    """`load_networks` from the checkpoint at `path`, in TensorFlow's form.
+
+    Raises:
+        RunError: the checkpoint is damaged.
+    """
     networks = {
         name: make_network(run.config, name, dtype=dtype, classes=run.classes) for name in names
     }

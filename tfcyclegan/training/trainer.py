@@ -45,11 +45,12 @@ from tfcyclegan.training.runs import (
     write_run,
 )
 from tfcyclegan.training.starting_weights import (
+    Teaching,
     begin_as_teacher,
     load_teachers,
     of_ranges,
     start_from,
-    teacher_of,
+    teaching_of,
 )
 from tfcyclegan.training.stopping import StopRequest, stop_signals
 from tfcyclegan.training.strategy import (
@@ -119,6 +120,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices"
             f"{small if config.accumulate_steps > 1 else ''}"
         )
+    teaching = teaching_of(config)
     run = Run(
         directory,
         config,
@@ -130,7 +132,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         pairs=identity_of(config.labelled) if config.labelled else pairs_identity(config.pairs),
         values=domains.values,
         classes=label_classes(config, domains),
-        teacher=teacher_of(config),
+        teacher=teaching.identity if teaching else None,
     )
     warnings = check_directory(run) if workers.is_chief else []
     warnings += of_ranges(config, run.values)
@@ -147,7 +149,11 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER
     }
     workers.require_same(
-        data=domains.fingerprint, pairs=run.pairs, precision=run.precision, flags=decides
+        data=domains.fingerprint,
+        pairs=run.pairs,
+        precision=run.precision,
+        flags=decides,
+        teacher=dataclasses.asdict(run.teacher) if run.teacher else {},
     )
     with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
         for line in (*lines, *warnings) if workers.is_chief else ():
@@ -163,7 +169,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             write_run(run)
         if workers.is_chief and flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
-        session = _Session(run, workers, batches, domains, segment, flag_file, tracker)
+        session = _Session(run, workers, batches, domains, segment, teaching, flag_file, tracker)
         with session.tracking:
             report = session.run_to_end()
         workers.wait()  # a worker that ends before the others would count as lost
@@ -227,6 +233,7 @@ class _Session:
         batches: Batches,
         domains: Domains,
         segment: Segment | None,
+        teaching: Teaching | None,
         flag_file: str,
         tracker: Tracker | None,
     ):
@@ -234,7 +241,7 @@ class _Session:
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
         with workers.strategy.scope():
-            teachers = load_teachers(self.config, run.precision)
+            teachers = load_teachers(teaching, run.precision)
             self.model = build_model(
                 self.config,
                 run.precision,
@@ -269,8 +276,8 @@ class _Session:
         self.first_step = int(self.model.step.numpy())
         if self.first_step == 0 and self.config.init_from:
             start_from(self.model, self.config, keeps_history=workers.is_chief)
-        elif self.first_step == 0 and teachers:
-            begin_as_teacher(self.model, self.config)
+        elif self.first_step == 0 and teaching:
+            begin_as_teacher(self.model, teaching)
         self.overflows = 0
         self.diverged = False
         self.stop_asked = False  # by a signal, here or at another worker
