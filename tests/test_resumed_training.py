@@ -96,6 +96,29 @@ def test_what_chooses_the_best_of_one_direction():
     assert chosen_by({"cycle_a": 1.0})[0] == ""
 
 
+def test_a_run_with_a_checkpoint_needs_no_other_to_start_from(
+    tiles, trained, tmp_path, capsys, eager
+):
+    """Killed before its second checkpoint, given another run's weights, which are then deleted."""
+    run_dir, other = tmp_path / "run", shutil.copytree(trained, tmp_path / "other")
+
+    def begin(**options):
+        train(config(tiles, run_dir, max_steps=1, learning_rate=1e-9, **options))
+        weights = checkpoint(run_dir)["gen_ab/0/.ATTRIBUTES/VARIABLE_VALUE"]
+        for path in [*run_dir.glob("checkpoints/step-1.*"), run_dir / "checkpoints/checkpoint"]:
+            path.unlink()
+        return weights
+
+    started = begin()
+    for _ in range(2):
+        np.testing.assert_allclose(begin(init_from=str(other)), started, atol=1e-6)
+        assert "weights of gen_ab" not in capsys.readouterr().out
+        shutil.rmtree(other, ignore_errors=True)
+    shutil.rmtree(run_dir)
+    with pytest.raises(UserError, match=f"--init_from={other}: holds no run"):
+        begin(init_from=str(other))
+
+
 @pytest.mark.parametrize("before", ["float32", "mixed_float16"])
 def test_a_run_goes_on_in_another_precision(tiles, tmp_path, capsys, eager, before):
     (after,) = {"float32", "mixed_float16"} - {before}

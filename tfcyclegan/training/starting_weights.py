@@ -82,16 +82,22 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
         log(f"--init_from={directory}: has none of these, new ones are made: {', '.join(lacking)}")
 
 
-def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
-    """Lines to report if the run to start from saw other values as -1 and 1.
+def of_ranges(config: TrainConfig, values: Mapping[str, Values], *, begins: bool) -> list[str]:
+    """Lines to report if the run to start from, or the teacher, saw other values as -1 and 1.
+
+    Args:
+        config: the options.
+        values: the meaning of measurements' numbers, by domain.
+        begins: whether this run has no checkpoint, so that it does start from the other.
 
     Raises:
-        UserError: it is the teacher, whose translations would be of other values.
+        UserError: it is the teacher, whose translations would be of other values; or there is no
+            such run.
     """
     lines = []
     for flag in ("init_from", "teacher"):
         place = getattr(config, flag)
-        if not place:
+        if not place or (flag == "init_from" and not begins):
             continue
         theirs = read_run(Path(place), flag=flag).values
         for letter in sorted({*values, *theirs}):

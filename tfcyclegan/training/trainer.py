@@ -29,7 +29,7 @@ from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
 from tfcyclegan.training.batches import label_classes, open_batches, with_channels
 from tfcyclegan.training.board import Board
-from tfcyclegan.training.checkpoint_files import DIRECTORY
+from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
 from tfcyclegan.training.checkpoints import (
     Checkpoints,
     is_best,
@@ -41,7 +41,6 @@ from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
     Run,
     config_to_dict,
-    read_run,
     write_run,
 )
 from tfcyclegan.training.starting_weights import (
@@ -112,8 +111,6 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     config = with_channels(config, domains)
     check_own_generators(config)  # before anything is written
     tracker = open_tracker(config.track, directory) if workers.is_chief else None
-    if config.init_from:
-        read_run(Path(config.init_from), flag="init_from")
     if config.batch_size % (replicas * config.accumulate_steps):
         small = f" times --accumulate_steps={config.accumulate_steps}"
         raise UserError(
@@ -135,7 +132,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         teacher=teaching.identity if teaching else None,
     )
     warnings = check_directory(run) if workers.is_chief else []
-    warnings += of_ranges(config, run.values)
+    warnings += of_ranges(config, run.values, begins=newest(directory / DIRECTORY) is None)
     batches, pairs = open_batches(config, domains, paired=method_of(config).takes_pairs)
     lines = (
         assumptions.of_options(config)
@@ -274,9 +271,10 @@ class _Session:
         for warning in self.checkpoints.restore_latest():
             log(warning)
         self.first_step = int(self.model.step.numpy())
-        if self.first_step == 0 and self.config.init_from:
+        begins = self.checkpoints.latest_step is None
+        if begins and self.config.init_from:
             start_from(self.model, self.config, keeps_history=workers.is_chief)
-        elif self.first_step == 0 and teaching:
+        elif begins and teaching:
             begin_as_teacher(self.model, teaching)
         self.overflows = 0
         self.diverged = False
