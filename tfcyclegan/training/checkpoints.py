@@ -273,7 +273,11 @@ class Checkpoints:
         return []
 
 
-def chosen_by(line: Mapping[str, float]) -> tuple[str, float]:
+KID_NETWORK = "kid_network"
+"""In a line of the history: the value of --eval_features that its KID was measured with."""
+
+
+def chosen_by(line: Mapping[str, Any]) -> tuple[str, float]:
     """What chooses the best checkpoint: "kid" if it is measured, otherwise "appearance", and its
     sum over all directions, which is smallest for the best; "" if there is no measurement.
     """
@@ -284,12 +288,14 @@ def chosen_by(line: Mapping[str, float]) -> tuple[str, float]:
     return "", np.inf
 
 
-def is_best(measured: Mapping[str, float], before: Iterable[Mapping[str, float]]) -> bool:
+def is_best(measured: Mapping[str, Any], before: Iterable[Mapping[str, Any]]) -> bool:
     """Whether a measurement is better than all before it that were chosen by the same: a run goes
-    on with and without --eval_features.
+    on with another --eval_features, whose distances are others. Older lines do not name it.
     """
     name, distance = chosen_by(measured)
-    others = (other for known, other in map(chosen_by, before) if known == name)
+    network = measured.get(KID_NETWORK)
+    alike = (line for line in before if line.get(KID_NETWORK, network) == network)
+    others = (other for known, other in map(chosen_by, alike) if known == name)
     return distance < min(others, default=np.inf)
 
 

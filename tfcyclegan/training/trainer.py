@@ -31,7 +31,9 @@ from tfcyclegan.training.batches import label_classes, open_batches, with_channe
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
 from tfcyclegan.training.checkpoints import (
+    KID_NETWORK,
     Checkpoints,
+    chosen_by,
     is_best,
 )
 from tfcyclegan.training.history import HISTORY, History, Window
@@ -441,8 +443,10 @@ class _Session:
         }
         line |= means | measured | {"images_per_second": round(images_per_second, 3)}
         before = self.history.lines if self.checkpoints.has_best else []
-        best = is_best(measured, before)
-        self.history.append(line)
+        by_kid = chosen_by(measured)[0] == "kid"
+        network = {KID_NETWORK: self.config.eval_features} if by_kid else {}
+        best = is_best({**measured, **network}, before)
+        self.history.append({**line, **network})
         if best:
             self.history.sync()
             self.checkpoints.save_best()
