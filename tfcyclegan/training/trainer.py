@@ -315,6 +315,7 @@ class _Session:
             self.checkpoints.wait()
             self._report()
         if self.workers.is_chief:
+            self.board.tell_of_profile(end)
             log(f"report: {self.run.directory / REPORT}; the first step builds graphs and is slow")
         with (
             stop_signals() as stop,
