@@ -415,15 +415,15 @@ def _step(cell: Cell) -> Callable[[], Any]:
 
     from tfcyclegan.data.labels import CITYSCAPES
     from tfcyclegan.methods.factory import build_model
-    from tfcyclegan.training.starting_weights import load_teachers
+    from tfcyclegan.training.starting_weights import load_teachers, teaching_of
     from tfcyclegan.training.strategy import make_strategy
     from tfcyclegan.training.trainer import make_optimizer, step_function
 
     config = cell.config(1000)
-    strategy = make_strategy(1)
+    strategy, teaching = make_strategy(1), teaching_of(config)
     with strategy.scope():
         tables = dict.fromkeys(config.onehot, CITYSCAPES)
-        teachers = load_teachers(config, "float32")
+        teachers = load_teachers(teaching, "float32")
         model = build_model(config, "float32", teachers=teachers, classes=tables)
         optimizers = [
             make_optimizer(config, config.length(1000), 1000, dynamic_scale=False) for _ in range(2)

@@ -24,7 +24,7 @@ from tfcyclegan.networks import Discriminator, make_generator
 from tfcyclegan.networks.layers import SeparableConv2D
 from tfcyclegan.optimization.adam import Adam
 from tfcyclegan.optimization.schedules import EpochRates
-from tfcyclegan.training import checkpoint_files
+from tfcyclegan.training import checkpoint_files, trainer
 from tfcyclegan.training.checkpoint_files import CheckpointFiles
 from tfcyclegan.training.checkpoints import load_networks, variables
 from tfcyclegan.training.history import read_history
@@ -184,18 +184,52 @@ def test_a_student_is_a_run_like_any_other(place, capsys):
     assert len(list((place / "out").glob("*.png"))) > 0
 
 
+def train_on(teacher, *, keep):
+    """As if the teacher were trained on, to step 9."""
+    run = read_run(teacher)
+    networks = load_networks(run, "latest", run.networks)
+    for network in networks.values():
+        network.set_weights([weight * 0.9 for weight in network.get_weights()])
+    saved = {name: variables(network) for name, network in networks.items()}
+    saved |= {f"average_{name}": saved[name] for name in ("gen_ab", "gen_ba")}
+    CheckpointFiles(tf.train.Checkpoint(**saved), teacher / "checkpoints", keep=keep).save(9)
+
+
+def test_a_student_learns_from_what_its_config_says(tmp_path, monkeypatch):
+    """Its teacher is still in training and writes another checkpoint meanwhile."""
+    shutil.copytree(KEPT, tmp_path / "kept")
+    teacher, taken = tmp_path / "kept/run", []
+    before = read_run(teacher)
+    was = load_networks(before, "latest", ("gen_ab", "disc_b"))
+    at = checkpoint_files.step_of(checkpoint_files.newest(teacher / "checkpoints"))
+    opened, built = trainer.open_batches, trainer.build_model
+
+    def open_meanwhile(*arguments, **more):
+        train_on(teacher, keep=1)
+        return opened(*arguments, **more)
+
+    def build(config, precision, segment, teachers, **more):
+        taken.append(teachers["ab"])
+        return built(config, precision, segment, teachers, **more)
+
+    monkeypatch.setattr(trainer, "open_batches", open_meanwhile)
+    monkeypatch.setattr(trainer, "build_model", build)
+    assert cli.main(command(tmp_path, 1)) == 0
+    student = read_run(tmp_path / "light")
+    assert checkpoint_files.steps(teacher / "checkpoints") == [9]
+    assert student.teacher.step == at
+    begun = load_networks(student, "0", ("disc_b",))["disc_b"]
+    for own, theirs in ((taken[0], was["gen_ab"]), (begun, was["disc_b"])):
+        for one, other in zip(own.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_a_student_keeps_its_teacher(place, tmp_path, capsys):
     """The teacher is trained on, to step 9; an older version's student has no note of it."""
     shutil.copytree(place, tmp_path / "place")
     place, teacher = tmp_path / "place", tmp_path / "place/kept/run"
     before = checkpoint_files.step_of(checkpoint_files.newest(teacher / "checkpoints"))
-    networks = load_networks(read_run(teacher), "latest", ("gen_ab",))
-    networks["gen_ab"].set_weights([w * 0.9 for w in networks["gen_ab"].get_weights()])
-    saved = {
-        "average_gen_ab": variables(networks["gen_ab"]),
-        "gen_ab": variables(networks["gen_ab"]),
-    }
-    CheckpointFiles(tf.train.Checkpoint(**saved), teacher / "checkpoints", keep=5).save(9)
+    train_on(teacher, keep=5)
     path, end = place / "light/config.json", read_run(place / "light").config.max_steps
     stored = path.read_text()
     assert cli.main(command(place, end)) == 2

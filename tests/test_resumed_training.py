@@ -2,6 +2,7 @@
 and measurements and arithmetic of before.
 """
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 
 from tests.conftest import eagerly
+from tests.silent_inputs import prepared
 from tests.test_checkpoint_files import truncate
 from tests.test_training import checkpoint, config
 from tfcyclegan.errors import RunError, UserError
-from tfcyclegan.training import checkpoint_files, observer
-from tfcyclegan.training.checkpoints import chosen_by
+from tfcyclegan.training import checkpoint_files, observer, tracking
+from tfcyclegan.training.checkpoints import chosen_by, is_best
 from tfcyclegan.training.history import read_history
 from tfcyclegan.training.trainer import train
 
@@ -91,9 +93,65 @@ def test_the_best_is_chosen_among_those_measured_alike(tiles, tmp_path, monkeypa
     assert chosen_by(first)[1] < chosen_by(last)[1], "which is no reason to keep the first"
 
 
+def test_kid_is_compared_with_kid_by_the_same_network(tiles, tmp_path, monkeypatch, eager):
+    """Distances grow from measurement to measurement, and again by each network."""
+    values = iter((0.1, 0.2, 0.5, 0.6))
+    value = functools.cache(lambda step: next(values))
+    run_dir, track = tmp_path / "run", []
+    monkeypatch.setattr(observer, "feature_network", lambda name: Features())
+    monkeypatch.setattr(observer, "mmd", lambda *_: value(len(track)))
+    for step, features, best in (
+        (2, "alexnet", 2),
+        (4, "alexnet", 2),
+        (6, "vgg16", 6),
+        (8, "vgg16", 6),
+    ):
+        track.append(step)
+        train(config(tiles, run_dir, max_steps=step, **MEASURED, eval_features=features))
+        assert checkpoint_files.steps(run_dir / "checkpoints" / "best") == [best]
+        assert f"step {best}, by KID over both" in (run_dir / "report.html").read_text()
+    lines = read_history(run_dir / "history.jsonl")
+    assert [line["kid_network"] for line in lines] == ["alexnet"] * 2 + ["vgg16"] * 2
+    assert "kid_network" in (run_dir / "figures/history.csv").read_text()
+    assert "run/kid_network" not in tracking._values(lines[0])
+    older = {"kid_ab": 0.3, "kid_ba": 0.1}  # of a version that did not name the network
+    assert not is_best(lines[3], [older]) and is_best(lines[0], [older])
+
+
+def test_kid_of_one_picture_is_refused_at_the_start(tmp_path, monkeypatch):
+    data = prepared(tmp_path, trainA=3, trainB=3, valA=2, valB=1)
+    monkeypatch.setattr(observer, "feature_network", lambda name: Features())
+    with pytest.raises(UserError, match=r"^--eval_features=vgg16: .*, split valB has one picture"):
+        train(config(data, tmp_path / "run", **MEASURED, eval_features="vgg16"))
+    assert not list((tmp_path / "run").rglob("step-*"))
+
+
 def test_what_chooses_the_best_of_one_direction():
     assert chosen_by({"kid_ba": 0.1, "appearance_ba": 0.7}) == ("kid", 0.1)
     assert chosen_by({"cycle_a": 1.0})[0] == ""
+
+
+def test_a_run_with_a_checkpoint_needs_no_other_to_start_from(
+    tiles, trained, tmp_path, capsys, eager
+):
+    """Killed before its second checkpoint, given another run's weights, which are then deleted."""
+    run_dir, other = tmp_path / "run", shutil.copytree(trained, tmp_path / "other")
+
+    def begin(**options):
+        train(config(tiles, run_dir, max_steps=1, learning_rate=1e-9, **options))
+        weights = checkpoint(run_dir)["gen_ab/0/.ATTRIBUTES/VARIABLE_VALUE"]
+        for path in [*run_dir.glob("checkpoints/step-1.*"), run_dir / "checkpoints/checkpoint"]:
+            path.unlink()
+        return weights
+
+    started = begin()
+    for _ in range(2):
+        np.testing.assert_allclose(begin(init_from=str(other)), started, atol=1e-6)
+        assert "weights of gen_ab" not in capsys.readouterr().out
+        shutil.rmtree(other, ignore_errors=True)
+    shutil.rmtree(run_dir)
+    with pytest.raises(UserError, match=f"--init_from={other}: holds no run"):
+        begin(init_from=str(other))
 
 
 @pytest.mark.parametrize("before", ["float32", "mixed_float16"])

@@ -116,6 +116,17 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
             "--discriminator_layers=2: has no effect; needs --discriminator=patch",
         ),
         (
+            {"generator": "unet_256", "crop_size": Size(256, 256), "load_size": Size(256, 256)}
+            | {"antialias_up": True, "residual_blocks": None},
+            "--antialias_up=True: has no effect; needs ResNet generators",
+        ),
+        (
+            {"generator": "tests.own_functions:generator", "antialias": True}
+            | {"discriminator_antialias": "no", "residual_blocks": None, "base_filters": 64},
+            "--antialias=True: has no effect; needs ResNet generators or patch discriminators "
+            "that follow it",
+        ),
+        (
             {"eval_every_epochs": 0, "eval_images": 9},
             "--eval_images=9: has no effect; needs measurements (--eval_every_epochs)",
         ),

@@ -172,6 +172,17 @@ def test_a_profile_is_taken_on_request_once_graphs_are_traced(tiles, tmp_path, m
     assert [step for step, profiled in asked.items() if profiled] == [12, 13, 14, 15]
 
 
+def test_a_profile_that_does_not_begin_is_told(tiles, tmp_path, capsys, eager):
+    options = config(tiles, tmp_path / "run", max_steps=1, profile_steps=5)
+    line = "--profile_steps=5: has no effect; a profile begins after 10 steps of this process"
+    train(options)
+    assert line in capsys.readouterr().out
+    board = Board(tmp_path / "events", options, "", 1)
+    for end, told in ((11, True), (12, False)):
+        board.tell_of_profile(end)
+        assert (line in capsys.readouterr().out) == told
+
+
 def test_every_weight_is_in_the_checkpoint(trained):
     """A network restored by halves would look trained to every check but this one."""
     from tfcyclegan.training.checkpoints import load_networks

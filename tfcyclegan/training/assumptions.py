@@ -32,6 +32,11 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
         "a --generator that is not a file",
     ),
     "dropout": (lambda c: not c.generator.endswith(".json"), "a --generator that is not a file"),
+    "antialias": (
+        lambda c: c.is_resnet or (c.discriminator, c.discriminator_antialias) == ("patch", "same"),
+        "ResNet generators or patch discriminators that follow it",
+    ),
+    "antialias_up": (lambda c: c.is_resnet, "ResNet generators"),
     "discriminator_layers": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
     "discriminator_padding": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
     "lambda_semantic": (lambda c: bool(c.segmenter), "--segmenter"),

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hyper_parameters
 
 from tfcyclegan.config import TrainConfig
+from tfcyclegan.system.progress import log
 from tfcyclegan.training.figures import group_of
 from tfcyclegan.training.runs import config_to_dict
 
@@ -56,6 +57,14 @@ class Board:
         with self._writer.as_default(step=step):
             tf.summary.image(name, picture[np.newaxis])
         self._writer.flush()
+
+    def tell_of_profile(self, end: int) -> None:
+        """Tells if the training ends, at step `end`, before the profile that was asked for."""
+        if self._profiled and end <= self._profiled.start:
+            log(
+                f"--profile_steps={len(self._profiled)}: has no effect; a profile begins after "
+                f"{_PROFILE_AFTER_STEPS} steps of this process, and no more are left"
+            )
 
     def before_step(self, step: int) -> None:
         """Starts and stops the profiler if the options ask for a profile; `step` counts the steps

@@ -273,7 +273,11 @@ class Checkpoints:
         return []
 
 
-def chosen_by(line: Mapping[str, float]) -> tuple[str, float]:
+KID_NETWORK = "kid_network"
+"""In a line of the history: the value of --eval_features that its KID was measured with."""
+
+
+def chosen_by(line: Mapping[str, Any]) -> tuple[str, float]:
     """What chooses the best checkpoint: "kid" if it is measured, otherwise "appearance", and its
     sum over all directions, which is smallest for the best; "" if there is no measurement.
     """
@@ -284,12 +288,14 @@ def chosen_by(line: Mapping[str, float]) -> tuple[str, float]:
     return "", np.inf
 
 
-def is_best(measured: Mapping[str, float], before: Iterable[Mapping[str, float]]) -> bool:
+def is_best(measured: Mapping[str, Any], before: Iterable[Mapping[str, Any]]) -> bool:
     """Whether a measurement is better than all before it that were chosen by the same: a run goes
-    on with and without --eval_features.
+    on with another --eval_features, whose distances are others. Older lines do not name it.
     """
     name, distance = chosen_by(measured)
-    others = (other for known, other in map(chosen_by, before) if known == name)
+    network = measured.get(KID_NETWORK)
+    alike = (line for line in before if line.get(KID_NETWORK, network) == network)
+    others = (other for known, other in map(chosen_by, alike) if known == name)
     return distance < min(others, default=np.inf)
 
 
@@ -345,14 +351,14 @@ def tell_untrained(run: Run, checkpoint: str) -> None:
         )
 
 
-def told_choice(run_dir: Path, which: str) -> str:
-    """Describes the checkpoint that "latest", "best" or a step selects; names the best one too if
-    the latest is not the best.
+def told_choice(run_dir: Path, which: str, path: str = "") -> str:
+    """Describes the checkpoint that "latest", "best" or a step selects, or that it selected before,
+    at `path`; names the best one too if the latest is not the best.
 
     Raises:
         UserError, RunError: see `find_checkpoint`.
     """
-    name = Path(find_checkpoint(run_dir, which)).name
+    name = Path(path or find_checkpoint(run_dir, which)).name
     if which != "latest":
         return name
     best = newest(run_dir / DIRECTORY / BEST)
@@ -380,7 +386,17 @@ def load_networks(
             f"--run_dir={run.directory}: has no weights of {', '.join(missing)}, only of "
             f"{', '.join(run.networks)}"
         )
-    path = find_checkpoint(run.directory, which)
+    return restore_networks(run, find_checkpoint(run.directory, which), names, dtype=dtype)
+
+
+def restore_networks(
+    run: Run, path: str, names: tuple[str, ...], *, dtype: str = "float32"
+) -> dict[str, Generator | Discriminator | PatchSampler]:
+    """`load_networks` from the checkpoint at `path`, in TensorFlow's form.
+
+    Raises:
+        RunError: the checkpoint is damaged.
+    """
     networks = {
         name: make_network(run.config, name, dtype=dtype, classes=run.classes) for name in names
     }

@@ -17,6 +17,7 @@ from tfcyclegan.data.images import resize, to_array, to_float, to_uint8
 from tfcyclegan.data.labels import IGNORED, ClassTable
 from tfcyclegan.data.pixels import open_labels, open_pixels, spread
 from tfcyclegan.data.values import Values
+from tfcyclegan.errors import UserError
 from tfcyclegan.measures.kid_fid import mmd
 from tfcyclegan.methods.base import Method
 from tfcyclegan.networks import LatentGenerator
@@ -173,6 +174,11 @@ class Observer:
                 )
             self._measured[domain] = split
             self._looks[domain] = Look(self._fixed_pictures(split, domain, self.config.eval_images))
+            if self.config.eval_features != "none" and len(self._looks[domain].seen) < 2:
+                raise UserError(
+                    f"--eval_features={self.config.eval_features}: {split} has one picture, but "
+                    "KID needs two or more; add pictures, or leave the flag out"
+                )
             if split.labelled:
                 shapes = {picture.shape[:2] for picture in self._looks[domain].seen}
                 size = Size(*shapes.pop()) if len(shapes) == 1 else None

@@ -1,15 +1,18 @@
 """The initial weights of training: those of another run, or of the teacher in distillation."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfcyclegan.config import AUGMENTED, TrainConfig
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.methods.base import Method
+from tfcyclegan.methods.factory import make_network
 from tfcyclegan.networks import Generator
 from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
@@ -17,6 +20,7 @@ from tfcyclegan.training.checkpoint_files import step_of
 from tfcyclegan.training.checkpoints import (
     find_checkpoint,
     load_networks,
+    restore_networks,
     told_choice,
     weights_hash,
 )
@@ -78,16 +82,22 @@ def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> No
         log(f"--init_from={directory}: has none of these, new ones are made: {', '.join(lacking)}")
 
 
-def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
-    """Lines to report if the run to start from saw other values as -1 and 1.
+def of_ranges(config: TrainConfig, values: Mapping[str, Values], *, begins: bool) -> list[str]:
+    """Lines to report if the run to start from, or the teacher, saw other values as -1 and 1.
+
+    Args:
+        config: the options.
+        values: the meaning of measurements' numbers, by domain.
+        begins: whether this run has no checkpoint, so that it does start from the other.
 
     Raises:
-        UserError: it is the teacher, whose translations would be of other values.
+        UserError: it is the teacher, whose translations would be of other values; or there is no
+            such run.
     """
     lines = []
     for flag in ("init_from", "teacher"):
         place = getattr(config, flag)
-        if not place:
+        if not place or (flag == "init_from" and not begins):
             continue
         theirs = read_run(Path(place), flag=flag).values
         for letter in sorted({*values, *theirs}):
@@ -104,44 +114,61 @@ def of_ranges(config: TrainConfig, values: Mapping[str, Values]) -> list[str]:
     return lines
 
 
-def teacher_of(config: TrainConfig) -> Teacher | None:
-    """What a student learns from, by which a resumed run knows it again; None without a teacher.
+@dataclasses.dataclass(frozen=True)
+class Teaching:
+    """What a student learns from. All is of one checkpoint: a teacher that is still in training
+    writes others meanwhile.
+
+    Attributes:
+        run: the teacher's run.
+        identity: by which a resumed run knows it again.
+        told: which checkpoint it is.
+        weights: of its generators for the student's directions, and of the discriminators that it
+            has for these, by name.
+    """
+
+    run: Run
+    identity: Teacher
+    told: str
+    weights: Mapping[str, list[np.ndarray]]
+
+
+def teaching_of(config: TrainConfig) -> Teaching | None:
+    """What a student learns from; None without a teacher.
 
     Raises:
         UserError: there is no such teacher, or it has no generator for a requested direction.
     """
     if config.method != "distill":
         return None
-    run, names = _teacher(config), _names(config)
-    networks = load_networks(run, config.teacher_checkpoint, names)
-    hashes = [weights_hash(networks[name]) for name in names]
-    step = step_of(find_checkpoint(run.directory, config.teacher_checkpoint))
-    return Teacher(step, files.sha256_of_json(hashes))
+    run, generators = _teacher(config), [f"gen_{way}" for way in config.student_directions]
+    discriminators = [f"disc_{way[1]}" for way in config.student_directions]
+    path = find_checkpoint(run.directory, config.teacher_checkpoint)
+    names = (*generators, *(name for name in discriminators if name in run.networks))
+    networks = restore_networks(run, path, names)
+    hashes = [weights_hash(networks[name]) for name in generators]
+    return Teaching(
+        run,
+        Teacher(step_of(path), files.sha256_of_json(hashes)),
+        told_choice(run.directory, config.teacher_checkpoint, path),
+        {name: network.get_weights() for name, network in networks.items()},
+    )
 
 
-def load_teachers(config: TrainConfig, precision: str) -> dict[str, Generator]:
-    """The teacher's generators by direction, in the precision of training; none if the method has
-    no teacher.
-
-    Raises:
-        UserError: see `teacher_of`.
-    """
-    if config.method != "distill":
+def load_teachers(teaching: Teaching | None, precision: str) -> dict[str, Generator]:
+    """The teacher's generators by direction, in the precision of training; none without one."""
+    if teaching is None:
         return {}
-    teacher, names = _teacher(config), _names(config)
-    networks = load_networks(teacher, config.teacher_checkpoint, names, dtype=precision)
-    teachers = {}
-    for direction, name in zip(config.student_directions, names, strict=True):
-        network = networks[name]
-        assert isinstance(network, Generator)
-        network.trainable = False
-        teachers[direction] = network
-    log(f"teacher: {config.teacher}, {told_choice(teacher.directory, config.teacher_checkpoint)}")
+    run, teachers = teaching.run, {}
+    for name, weights in teaching.weights.items():
+        if name.startswith("gen_"):
+            network = make_network(run.config, name, dtype=precision, classes=run.classes)
+            assert isinstance(network, Generator)
+            network.set_weights(weights)
+            network.trainable = False
+            teachers[name.removeprefix("gen_")] = network
+    log(f"teacher: {run.directory}, {teaching.told}")
     return teachers
-
-
-def _names(config: TrainConfig) -> tuple[str, ...]:
-    return tuple(f"gen_{direction}" for direction in config.student_directions)
 
 
 def _teacher(config: TrainConfig) -> Run:
@@ -168,15 +195,13 @@ def _teacher(config: TrainConfig) -> Run:
     return teacher
 
 
-def begin_as_teacher(model: Method, config: TrainConfig) -> None:
+def begin_as_teacher(model: Method, teaching: Teaching) -> None:
     """Loads the teacher's discriminators if their shapes agree."""
-    teacher = read_run(Path(config.teacher))
-    there = [name for name in _discriminators(model) if name in teacher.networks]
     taken = []
-    for name, network in load_networks(teacher, config.teacher_checkpoint, tuple(there)).items():
-        own = model.networks[name]
-        if _weights(own) == _weights(network):
-            own.set_weights(network.get_weights())
+    for name in _discriminators(model):
+        weights = teaching.weights.get(name, [])
+        if _weights(model.networks[name]) == [weight.shape for weight in weights]:
+            model.networks[name].set_weights(weights)
             taken.append(name)
     anew = [name for name in _discriminators(model) if name not in taken]
     if anew:

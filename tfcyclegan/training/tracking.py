@@ -273,7 +273,7 @@ def _values(line: Mapping[str, Any]) -> dict[str, float]:
     return {
         f"{group_of(name)}/{name}": float(value)
         for name, value in line.items()
-        if name != "step" and value is not None
+        if name != "step" and isinstance(value, int | float)
     }
 
 

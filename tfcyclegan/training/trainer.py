@@ -29,9 +29,11 @@ from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
 from tfcyclegan.training.batches import label_classes, open_batches, with_channels
 from tfcyclegan.training.board import Board
-from tfcyclegan.training.checkpoint_files import DIRECTORY
+from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
 from tfcyclegan.training.checkpoints import (
+    KID_NETWORK,
     Checkpoints,
+    chosen_by,
     is_best,
 )
 from tfcyclegan.training.history import HISTORY, History, Window
@@ -41,15 +43,15 @@ from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
 from tfcyclegan.training.runs import (
     Run,
     config_to_dict,
-    read_run,
     write_run,
 )
 from tfcyclegan.training.starting_weights import (
+    Teaching,
     begin_as_teacher,
     load_teachers,
     of_ranges,
     start_from,
-    teacher_of,
+    teaching_of,
 )
 from tfcyclegan.training.stopping import StopRequest, stop_signals
 from tfcyclegan.training.strategy import (
@@ -111,14 +113,13 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
     config = with_channels(config, domains)
     check_own_generators(config)  # before anything is written
     tracker = open_tracker(config.track, directory) if workers.is_chief else None
-    if config.init_from:
-        read_run(Path(config.init_from), flag="init_from")
     if config.batch_size % (replicas * config.accumulate_steps):
         small = f" times --accumulate_steps={config.accumulate_steps}"
         raise UserError(
             f"--batch_size={config.batch_size}: must be a multiple of the {replicas} devices"
             f"{small if config.accumulate_steps > 1 else ''}"
         )
+    teaching = teaching_of(config)
     run = Run(
         directory,
         config,
@@ -130,10 +131,10 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         pairs=identity_of(config.labelled) if config.labelled else pairs_identity(config.pairs),
         values=domains.values,
         classes=label_classes(config, domains),
-        teacher=teacher_of(config),
+        teacher=teaching.identity if teaching else None,
     )
     warnings = check_directory(run) if workers.is_chief else []
-    warnings += of_ranges(config, run.values)
+    warnings += of_ranges(config, run.values, begins=newest(directory / DIRECTORY) is None)
     batches, pairs = open_batches(config, domains, paired=method_of(config).takes_pairs)
     lines = (
         assumptions.of_options(config)
@@ -147,7 +148,11 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         name: value for name, value in config_to_dict(config).items() if name not in _MAY_DIFFER
     }
     workers.require_same(
-        data=domains.fingerprint, pairs=run.pairs, precision=run.precision, flags=decides
+        data=domains.fingerprint,
+        pairs=run.pairs,
+        precision=run.precision,
+        flags=decides,
+        teacher=dataclasses.asdict(run.teacher) if run.teacher else {},
     )
     with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
         for line in (*lines, *warnings) if workers.is_chief else ():
@@ -163,7 +168,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
             write_run(run)
         if workers.is_chief and flag_file:
             files.write_text(directory / "flags.cfg", flag_file)
-        session = _Session(run, workers, batches, domains, segment, flag_file, tracker)
+        session = _Session(run, workers, batches, domains, segment, teaching, flag_file, tracker)
         with session.tracking:
             report = session.run_to_end()
         workers.wait()  # a worker that ends before the others would count as lost
@@ -227,6 +232,7 @@ class _Session:
         batches: Batches,
         domains: Domains,
         segment: Segment | None,
+        teaching: Teaching | None,
         flag_file: str,
         tracker: Tracker | None,
     ):
@@ -234,7 +240,7 @@ class _Session:
         self.length = self.config.length(batches.epoch_images)
         half = run.precision == "mixed_float16"
         with workers.strategy.scope():
-            teachers = load_teachers(self.config, run.precision)
+            teachers = load_teachers(teaching, run.precision)
             self.model = build_model(
                 self.config,
                 run.precision,
@@ -267,10 +273,11 @@ class _Session:
         for warning in self.checkpoints.restore_latest():
             log(warning)
         self.first_step = int(self.model.step.numpy())
-        if self.first_step == 0 and self.config.init_from:
+        begins = self.checkpoints.latest_step is None
+        if begins and self.config.init_from:
             start_from(self.model, self.config, keeps_history=workers.is_chief)
-        elif self.first_step == 0 and teachers:
-            begin_as_teacher(self.model, self.config)
+        elif begins and teaching:
+            begin_as_teacher(self.model, teaching)
         self.overflows = 0
         self.diverged = False
         self.stop_asked = False  # by a signal, here or at another worker
@@ -308,6 +315,7 @@ class _Session:
             self.checkpoints.wait()
             self._report()
         if self.workers.is_chief:
+            self.board.tell_of_profile(end)
             log(f"report: {self.run.directory / REPORT}; the first step builds graphs and is slow")
         with (
             stop_signals() as stop,
@@ -436,8 +444,10 @@ class _Session:
         }
         line |= means | measured | {"images_per_second": round(images_per_second, 3)}
         before = self.history.lines if self.checkpoints.has_best else []
-        best = is_best(measured, before)
-        self.history.append(line)
+        by_kid = chosen_by(measured)[0] == "kid"
+        network = {KID_NETWORK: self.config.eval_features} if by_kid else {}
+        best = is_best({**measured, **network}, before)
+        self.history.append({**line, **network})
         if best:
             self.history.sync()
             self.checkpoints.save_best()
