@@ -3,19 +3,27 @@ and measurements and arithmetic of before.
 """
 
 import functools
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conftest import eagerly
 from tests.silent_inputs import prepared
 from tests.test_checkpoint_files import truncate
-from tests.test_training import checkpoint, config
+from tests.test_training import SMALL, checkpoint, config
+from tfcyclegan import cli
+from tfcyclegan.config import SegmenterOptions, Size
+from tfcyclegan.data.labels import CITYSCAPES
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.segmentation.network import make_network
+from tfcyclegan.segmentation.runs import SegmenterRun
 from tfcyclegan.training import checkpoint_files, observer, tracking
-from tfcyclegan.training.checkpoints import chosen_by, is_best
+from tfcyclegan.training.checkpoint_files import CheckpointFiles
+from tfcyclegan.training.checkpoints import chosen_by, is_best, variables
 from tfcyclegan.training.history import read_history
 from tfcyclegan.training.trainer import train
 
@@ -124,6 +132,41 @@ def test_kid_of_one_picture_is_refused_at_the_start(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"^--eval_features=vgg16: .*, split valB has one picture"):
         train(config(data, tmp_path / "run", **MEASURED, eval_features="vgg16"))
     assert not list((tmp_path / "run").rglob("step-*"))
+
+
+def segmenter(directory: Path, *, seed: int, step: int = 3) -> None:
+    """A run of `train_segmenter` of three steps."""
+    options = SegmenterOptions(width=1, steps=3, seed=seed)
+    SegmenterRun(directory, options, "float32", [], Size(32, 32), CITYSCAPES).write()
+    network = variables(make_network(width=1, classes=CITYSCAPES.count, seed=seed))
+    saved = tf.train.Checkpoint(network=network, average=network)
+    shutil.rmtree(directory / "checkpoints", ignore_errors=True)
+    CheckpointFiles(saved, directory / "checkpoints", keep=1).save(step)
+
+
+def test_a_run_keeps_its_segmenter(tiles, tmp_path, capsys, eager):
+    """It is missing, unfinished, there, trained anew; an older version's run has no note of it."""
+    place, run_dir = tmp_path / "segmenter", tmp_path / "run"
+    options = dict(SMALL, data_dir=tiles, run_dir=run_dir, segmenter=place, max_steps=1)
+    command = ["train", *(f"--{name}={value}" for name, value in options.items())]
+    assert cli.main(command) == 2
+    assert f"--segmenter={place}: holds no segmenter" in capsys.readouterr().err
+    segmenter(place, seed=1, step=2)
+    assert cli.main(command) == 2
+    assert f"--segmenter={place}: its training is at step 2 of 3" in capsys.readouterr().err
+    assert not run_dir.exists()
+    segmenter(place, seed=1)
+    assert cli.main(command) == 0 and cli.main(command) == 0
+    stored = json.loads((run_dir / "config.json").read_text())
+    assert stored["segmenter"]["step"] == 3
+    segmenter(place, seed=2)
+    capsys.readouterr()
+    assert cli.main(command) == 2
+    assert f"--segmenter={place}: was trained again since" in capsys.readouterr().err
+    del stored["segmenter"]
+    (run_dir / "config.json").write_text(json.dumps(stored))
+    assert cli.main(command) == 0
+    assert "already finished" in capsys.readouterr().out
 
 
 def test_what_chooses_the_best_of_one_direction():

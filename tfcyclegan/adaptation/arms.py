@@ -239,7 +239,7 @@ class Arms:
             eval_every_epochs=0,
             **changes,
         )
-        train(config, load_segment=lambda: segmenter.logits)
+        train(config, load_segment=lambda: (segmenter.logits, segmenter.identity))
         return read_run(Path(config.run_dir))
 
     def _translated_by(self, run: Run) -> LabelledPictures:

@@ -1,6 +1,7 @@
 """`tfcyclegan train`."""
 
 from pathlib import Path
+from typing import Any
 
 from tfcyclegan import flags
 from tfcyclegan.config import TrainConfig
@@ -25,15 +26,15 @@ def run(config: TrainConfig) -> Path:
     from tfcyclegan.methods.cyclegan import Segment
     from tfcyclegan.training.trainer import train
 
-    def load_segment() -> Segment:
+    def load_segment() -> tuple[Segment, dict[str, Any]]:
         from tfcyclegan.data.domains import open_domains
         from tfcyclegan.segmentation.segmenter import load_segmenter
 
-        segmenter = load_segmenter(Path(config.segmenter))
+        segmenter = load_segmenter(Path(config.segmenter), flag="segmenter")
         split = open_domains(config.data_dir).require("train", "a")
         if split.labelled:
             segmenter.require_classes(split)
-        return segmenter.logits
+        return segmenter.logits, segmenter.identity
 
     report = train(config, flags.to_flag_file(config), load_segment if config.segmenter else None)
     log(f"report: {report}")

@@ -56,15 +56,19 @@ class SegmenterRun:
         files.write_json(self.directory / SETTINGS, content)
 
 
-def read_segmenter_run(directory: Path) -> SegmenterRun:
+def read_segmenter_run(directory: Path, *, flag: str = "segmenter_dir") -> SegmenterRun:
     """Opens a run directory.
+
+    Args:
+        directory: its path.
+        flag: the one that gave it, for messages.
 
     Raises:
         UserError: there is no run, or its settings are damaged.
     """
     if not (directory / SETTINGS).is_file():
         raise UserError(
-            f"--segmenter_dir={directory}: holds no segmenter ({SETTINGS} is missing); train one "
+            f"--{flag}={directory}: holds no segmenter ({SETTINGS} is missing); train one "
             "with tfcyclegan train_segmenter"
         )
     stored = files.read_json(directory / SETTINGS)

@@ -146,23 +146,27 @@ class Segmenter:
             )
 
 
-def load_segmenter(directory: Path) -> Segmenter:
+def load_segmenter(directory: Path, *, flag: str = "segmenter_dir") -> Segmenter:
     """The segmenter of a finished run: the weights of its last step, or their running mean if it
     has one.
 
     The choice of checkpoint depends on no label: it is the last one of a length fixed beforehand.
 
+    Args:
+        directory: the run's directory.
+        flag: the one that gave it, for messages.
+
     Raises:
         UserError: there is no run, or it is not finished.
         RunError: the checkpoint is damaged.
     """
-    run = read_segmenter_run(directory)
+    run = read_segmenter_run(directory, flag=flag)
     options = run.options
     latest = newest(directory / DIRECTORY)
     if latest is None or step_of(latest) < options.steps:
         step = 0 if latest is None else step_of(latest)
         raise UserError(
-            f"--segmenter_dir={directory}: its training is at step {step} of {options.steps}; run "
+            f"--{flag}={directory}: its training is at step {step} of {options.steps}; run "
             "its command again"
         )
     network = make_network(width=options.width, classes=run.classes.count)

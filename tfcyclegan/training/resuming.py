@@ -6,7 +6,7 @@ from tfcyclegan.config import TrainConfig
 from tfcyclegan.errors import UserError
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, require_none_gone, steps
 from tfcyclegan.training.history import HISTORY, read_history
-from tfcyclegan.training.runs import CONFIG, Run, Teacher, check_resumable, read_run
+from tfcyclegan.training.runs import CONFIG, OtherWeights, Run, check_resumable, read_run
 
 
 def check_directory(run: Run) -> list[str]:
@@ -17,7 +17,7 @@ def check_directory(run: Run) -> list[str]:
 
     Raises:
         UserError: the directory holds something else or a run with other settings, the run's
-            checkpoints are gone, or its teacher's weights have changed.
+            checkpoints are gone, or its teacher's or segmenter's weights have changed.
     """
     directory = run.directory
     before = read_run(directory) if (directory / CONFIG).exists() else None
@@ -38,10 +38,16 @@ def check_directory(run: Run) -> list[str]:
     warnings = check_resumable(before, run)
     if before.teacher and run.teacher and before.teacher.weights != run.teacher.weights:
         raise UserError(_other_teacher(before.teacher, run.teacher, run.config))
+    ours, theirs = run.segmenter, before.segmenter
+    if ours and theirs and ours.weights != theirs.weights:
+        raise UserError(
+            f"--segmenter={run.config.segmenter}: was trained again since the run was started: its "
+            "weights are others; restore the former ones, or choose another --run_dir"
+        )
     return warnings
 
 
-def _other_teacher(before: Teacher, now: Teacher, config: TrainConfig) -> str:
+def _other_teacher(before: OtherWeights, now: OtherWeights, config: TrainConfig) -> str:
     """Says that a student would go on learning from other weights, and how it goes on."""
     there = before.step != now.step and before.step in steps(Path(config.teacher) / DIRECTORY)
     mend = (

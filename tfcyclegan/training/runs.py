@@ -34,6 +34,9 @@ IMPORTED = "imported"
 """Data set and fingerprint of a run whose weights come from another program."""
 _PLACES = ("run_dir", "init_from")
 """Options that say where a run is and where it came from, not how it continues."""
+_OTHERS = ("teacher", "segmenter")
+"""Options that name another run whose weights this one learns from, which config.json identifies.
+"""
 _NOT_SHAPES = {"generator_padding", "discriminator_padding", "dropout", "init", "init_gain"}
 """Options of networks that do not change the shapes of their weights."""
 Config = TypeVar("Config", bound=Options)
@@ -59,12 +62,12 @@ def config_from_dict(config_class: type[Config], values: Mapping[str, Any]) -> C
 
 
 @dataclasses.dataclass(frozen=True)
-class Teacher:
-    """What a student learns from.
+class OtherWeights:
+    """Which weights of another run a run learns from.
 
     Attributes:
-        step: of the teacher's checkpoint.
-        weights: identity of its generators' weights.
+        step: of their checkpoint.
+        weights: their identity.
     """
 
     step: int
@@ -89,7 +92,9 @@ class Run:
         values: the meaning of measurements' numbers, by domain ("A", "B"); domains of pictures are
             not included.
         classes: the tables of the domains ("a", "b") that its networks see as classes.
-        teacher: of a student; None also for those that older versions trained.
+        teacher: the generators that a student learns from; None also for those that older versions
+            trained.
+        segmenter: that of the semantic losses; None also for runs of older versions.
     """
 
     directory: Path
@@ -103,7 +108,8 @@ class Run:
     pairs: str = ""
     values: Mapping[str, Values] = dataclasses.field(default_factory=dict)
     classes: Mapping[str, ClassTable] = dataclasses.field(default_factory=dict)
-    teacher: Teacher | None = None
+    teacher: OtherWeights | None = None
+    segmenter: OtherWeights | None = None
 
 
 def read_run(directory: Path, *, flag: str = "run_dir") -> Run:
@@ -142,7 +148,7 @@ def read_run(directory: Path, *, flag: str = "run_dir") -> Run:
                 domain: ClassTable.from_json(table, directory / CONFIG)
                 for domain, table in stored.get("classes", {}).items()
             },
-            Teacher(**stored["teacher"]) if "teacher" in stored else None,
+            **{name: OtherWeights(**stored[name]) for name in _OTHERS if name in stored},
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
@@ -187,7 +193,11 @@ def write_run(run: Run) -> None:
             if run.classes
             else {}
         ),
-        **({"teacher": dataclasses.asdict(run.teacher)} if run.teacher else {}),
+        **{
+            name: dataclasses.asdict(weights)
+            for name in _OTHERS
+            if (weights := getattr(run, name)) is not None
+        },
     }
     files.write_json(run.directory / CONFIG, content)
 

@@ -25,7 +25,7 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.history import keep_earlier_history
-from tfcyclegan.training.runs import Run, Teacher, network_changes, read_run
+from tfcyclegan.training.runs import OtherWeights, Run, network_changes, read_run
 
 
 def start_from(model: Method, config: TrainConfig, *, keeps_history: bool) -> None:
@@ -128,7 +128,7 @@ class Teaching:
     """
 
     run: Run
-    identity: Teacher
+    identity: OtherWeights
     told: str
     weights: Mapping[str, list[np.ndarray]]
 
@@ -149,7 +149,7 @@ def teaching_of(config: TrainConfig) -> Teaching | None:
     hashes = [weights_hash(networks[name]) for name in generators]
     return Teaching(
         run,
-        Teacher(step_of(path), files.sha256_of_json(hashes)),
+        OtherWeights(step_of(path), files.sha256_of_json(hashes)),
         told_choice(run.directory, config.teacher_checkpoint, path),
         {name: network.get_weights() for name, network in networks.items()},
     )

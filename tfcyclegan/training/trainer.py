@@ -30,21 +30,12 @@ from tfcyclegan.training import assumptions
 from tfcyclegan.training.batches import label_classes, open_batches, with_channels
 from tfcyclegan.training.board import Board
 from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
-from tfcyclegan.training.checkpoints import (
-    KID_NETWORK,
-    Checkpoints,
-    chosen_by,
-    is_best,
-)
+from tfcyclegan.training.checkpoints import KID_NETWORK, Checkpoints, chosen_by, is_best
 from tfcyclegan.training.history import HISTORY, History, Window
 from tfcyclegan.training.observer import Observer
 from tfcyclegan.training.resuming import check_directory
 from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
-from tfcyclegan.training.runs import (
-    Run,
-    config_to_dict,
-    write_run,
-)
+from tfcyclegan.training.runs import OtherWeights, Run, config_to_dict, write_run
 from tfcyclegan.training.starting_weights import (
     Teaching,
     begin_as_teacher,
@@ -72,7 +63,9 @@ _OVERFLOWS_ALLOWED = 30  # float16 steps in a row without a finite gradient: the
 
 
 def train(
-    config: TrainConfig, flag_file: str = "", load_segment: Callable[[], Segment] | None = None
+    config: TrainConfig,
+    flag_file: str = "",
+    load_segment: Callable[[], tuple[Segment, dict[str, Any]]] | None = None,
 ) -> Path:
     """Trains, or resumes, the run in `config.run_dir`; as one of several workers if TF_CONFIG names
     them.
@@ -80,8 +73,8 @@ def train(
     Args:
         config: all options.
         flag_file: the same as the text of a flag file, kept in the run directory.
-        load_segment: loads the segmenter that `config.segmenter` names, for the semantic losses.
-            Called once the devices are configured.
+        load_segment: loads the segmenter that `config.segmenter` names, for the semantic losses,
+            and which step and weights it has. Called once the devices are configured.
 
     Returns:
         The path of the run's report.
@@ -97,10 +90,17 @@ def train(
         make_deterministic(config.seed)
     workers = join_workers(config.devices)
     with workers.loss_told():
-        return _train(config, flag_file, load_segment() if load_segment else None, workers)
+        segment, identity = load_segment() if load_segment else (None, {})
+        return _train(config, flag_file, segment, identity, workers)
 
 
-def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers: Workers) -> Path:
+def _train(
+    config: TrainConfig,
+    flag_file: str,
+    segment: Segment | None,
+    segmenter: dict[str, Any],
+    workers: Workers,
+) -> Path:
     directory, replicas = Path(config.run_dir), workers.strategy.num_replicas_in_sync
     if workers.several and places.on_store(directory):
         raise UserError(
@@ -132,6 +132,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         values=domains.values,
         classes=label_classes(config, domains),
         teacher=teaching.identity if teaching else None,
+        segmenter=OtherWeights(**segmenter) if segmenter else None,
     )
     warnings = check_directory(run) if workers.is_chief else []
     warnings += of_ranges(config, run.values, begins=newest(directory / DIRECTORY) is None)
@@ -153,6 +154,7 @@ def _train(config: TrainConfig, flag_file: str, segment: Segment | None, workers
         precision=run.precision,
         flags=decides,
         teacher=dataclasses.asdict(run.teacher) if run.teacher else {},
+        segmenter=segmenter,
     )
     with files.exclusive_lock(directory) if workers.is_chief else contextlib.nullcontext():
         for line in (*lines, *warnings) if workers.is_chief else ():
