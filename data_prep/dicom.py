@@ -121,7 +121,7 @@ class _Folders:
             opened: Measurement = self._dicom.Dicom(
                 series.path, series=series, gaps=self._config.gaps
             )
-        except BadPicture:
+        except (BadPicture, OSError):
             self.tell_places(series.name)
             raise
         return opened

@@ -163,16 +163,22 @@ def test_other_labels_of_the_target_change_the_oracle_alone(place):
 
 
 def test_arms_are_of_one_translator(place, capfd, eager):
-    """The same path, trained further; and the segmenter with which the semantic one began."""
+    """The same path, trained further; the step before is still there."""
     shutil.copytree(place / "runs" / "translator", place / "runs" / "further")
-    by = "--translator=runs/further"
-    assert adapt("one_of", by, "--arms=translated_semantic", "--seeds=1") == 0
+    by = ("--translator=runs/further", "--arms=translated", "--seeds=0")
+    assert adapt("one_of", *by) == 0
     further = ["--flagfile=configs/toy_gta2city.cfg", *FEW, "--run_dir=runs/further"]
-    assert adapt("one_of", by, "--arms=translated_semantic", "--seeds=0,1") == 0
     assert cli.main(["train", *further, "--max_steps=3"]) == 0
-    assert adapt("one_of", by, "--arms=source_only", "--seeds=1") == 0, "which has no translator"
-    assert adapt("one_of", by, "--arms=translated", "--seeds=1") == 2
+    assert adapt("one_of", *by) == 2
     assert "--translator=runs/further has other weights than" in capfd.readouterr().err
+    assert adapt("one_of", *by, "--checkpoint=2") == 0
+
+
+@pytest.mark.slow
+def test_a_seed_before_the_first_one_goes_on(place, eager):
+    """With the segmenter of the translator with semantic losses that is there."""
+    assert adapt("seeds", "--arms=translated_semantic", "--seeds=1") == 0
+    assert adapt("seeds", "--arms=translated_semantic", "--seeds=0,1") == 0
 
 
 @pytest.mark.slow

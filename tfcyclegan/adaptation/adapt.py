@@ -201,10 +201,13 @@ def _claim(
                 if there[name] != request[name]
             ]
             known = there.get(TRANSLATOR)
+            old = there["options"].get("checkpoint", config.checkpoint)
+            if not known and old != config.checkpoint:  # of an older version
+                changed.append(f"--checkpoint was {old}, now {config.checkpoint}")
             if known and request.setdefault(TRANSLATOR, known) != known:
                 changed.append(
                     f"--translator={config.translator} has other weights than that of the arms "
-                    "there"
+                    "there; give the step that they are of as --checkpoint"
                 )
         if changed:
             raise UserError(

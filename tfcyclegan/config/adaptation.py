@@ -36,7 +36,11 @@ class AdaptConfig(SegmenterOptions):
     translator: str = option(
         "", "run directory of a translator from source (A) to target (B)", on_resume="free"
     )
-    checkpoint: str = option("latest", "checkpoint of the translator: latest, best or a step")
+    checkpoint: str = option(
+        "latest",
+        "checkpoint of the translator: latest, best or a step",
+        on_resume="free",  # recognised by its weights
+    )
     data_recipe: str = option(
         "",
         "how to make the data and the translator, in words; shown if they are missing",

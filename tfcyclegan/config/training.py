@@ -74,6 +74,7 @@ class ObjectiveOptions(Options):
         "",
         "run directory of a segmenter of domain A, for the semantic losses of CyCADA",
         methods=("cyclegan",),
+        on_resume="free",  # recognised by its weights
     )
     lambda_semantic: float = option(
         1.0,

@@ -296,7 +296,11 @@ def recording(
     """
     _refuse_other(output, record, identity, told[2])
     with files.exclusive_lock(output):
-        _refuse_other(output, record, identity, told[2])
+        if unknown := _refuse_other(output, record, identity, told[2]):
+            log(
+                f"{output}: an older version's record does not say {' and '.join(unknown)}; if "
+                "its results are of others, choose another folder"
+            )
         ledger = Ledger(notes.Journal(output))
         files.write_json(output / record, {**identity, **ledger.journal.counted(left_out or {})})
         yield ledger
@@ -321,14 +325,18 @@ def recording(
     log(f"{output}: {quantity(ledger.made, unit)} {told[1]}{kept}")
 
 
-def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: str) -> None:
+def _refuse_other(output: Path, record: str, identity: dict[str, Any], others: str) -> list[str]:
+    """Raises UserError if something else made the folder; returns what its record does not say."""
     if (output / record).exists():
-        if notes.completed(files.read_json(output / record), identity) != identity:
+        there = files.read_json(output / record)
+        if notes.completed(there, identity) != identity:
             raise UserError(f"--output={output}: holds {others}; choose another folder")
-    elif output.exists() and any(path.name != ".lock" for path in output.iterdir()):
+        return sorted(identity.keys() - there.keys())
+    if output.exists() and any(path.name != ".lock" for path in output.iterdir()):
         raise UserError(
             f"--output={output}: is not empty and not from this command; choose another folder"
         )
+    return []
 
 
 def _write(

@@ -107,9 +107,12 @@ class VideoReader:
         self.notes += [f"a stream of {each.type}, not used" for each in left_out]
 
     def _first_frame(self) -> Any:
-        for frame in self._container.decode(self._stream):
-            self._container.seek(0)
-            return frame
+        try:
+            for frame in self._container.decode(self._stream):
+                self._container.seek(0)
+                return frame
+        except _library().FFmpegError as error:
+            raise BadPicture(f"cannot be decoded ({error.strerror})") from error
         raise BadPicture("holds no picture")
 
     def _matrix_of(self, told: int, rows: int) -> str:

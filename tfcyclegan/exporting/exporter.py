@@ -273,12 +273,16 @@ def _label_maps(run: Run, own: Domains | None, direction: str) -> dict[str, Any]
 
 
 def _domains_of(run: Run, data_dir: str) -> Domains | None:
-    """The run's own data; None if they are gone, which is told unless `data_dir` is measured on."""
+    """The run's own data; None if they are gone, and then what the export lacks is told."""
     try:
         return open_domains(run.config.data_dir, recipe=run.config.data_recipe)
     except UserError as error:
-        if not data_dir:
-            log(f"no measurements on real pictures, and no int8 file: {error}")
+        lost = (
+            "the export does not say how the run's pictures were read"
+            if data_dir
+            else "no measurements on real pictures, and no int8 file"
+        )
+        log(f"{lost}: {error}")
         return None
 
 

@@ -118,7 +118,8 @@ def storing(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         reason = (isinstance(error, OSError) and error.strerror) or told(error)
-        raise RunError(f"{path}: cannot be written ({reason}); {files.MAKE_ROOM}") from error
+        mend = f"; {files.MAKE_ROOM}" if isinstance(error, OSError) else ""
+        raise RunError(f"{path}: cannot be written ({reason}){mend}") from error
 
 
 def require_type(values: np.ndarray, dtype: np.dtype) -> None:

@@ -56,6 +56,7 @@ class KerasHabits(keras.Model):
     pool_size: int
     pools: Mapping[str, list[Any]]
     generator_optimizer: Any
+    discriminator_optimizer: Any
     train_function: Any
 
     def __init__(self, **kwargs: Any):
@@ -142,7 +143,8 @@ class KerasHabits(keras.Model):
                 "have one size; crop or resize them, or make the model with pool_size=0"
             )
         in_half = [n for n in self.network_names if getattr(self, n).compute_dtype == "float16"]
-        if in_half and not self.generator_optimizer.dynamic_scale:
+        optimizers = self.generator_optimizer, self.discriminator_optimizer
+        if in_half and not all(one.dynamic_scale for one in optimizers):
             raise UserError(
                 f"compile: {in_half[0]} computes in float16, where small gradients vanish unless "
                 "the loss is scaled; give tfcyclegan.Adam(..., dynamic_scale=True) twice"

@@ -34,7 +34,7 @@ from tfcyclegan.training.checkpoint_files import (
     step_of,
 )
 from tfcyclegan.training.checkpoints import holds_scale, unscaled, variables
-from tfcyclegan.training.history import HISTORY, History, Window
+from tfcyclegan.training.history import HISTORY, History, Window, read_history
 from tfcyclegan.training.runs import changed_options
 from tfcyclegan.training.stopping import StopRequest, stop_signals
 from tfcyclegan.training.strategy import (
@@ -141,7 +141,10 @@ def _check_directory(run: SegmenterRun) -> None:
             )
         return
     if newest(directory / DIRECTORY) is None:
-        require_none_gone(directory)
+        # its first checkpoint is written after that many steps
+        first = read_segmenter_run(directory).options.checkpoint_every_steps
+        lines = read_history(directory / HISTORY)
+        require_none_gone(directory, trained=any(line["step"] > first for line in lines))
         return  # before its first checkpoint a run has nothing that other settings could spoil
     before = read_segmenter_run(directory)
     refused, warnings = changed_options(before.options, run.options)

@@ -63,8 +63,8 @@ def require_none_gone(run_dir: Path, *, trained: bool = False) -> None:
     had = lost(directory) or newest(directory / BEST) or any(directory.glob(f"{_DAMAGED}*"))
     if trained or had:
         raise UserError(
-            f"--run_dir={run_dir}: its checkpoints are gone or damaged; restore "
-            f"{directory}, or choose another --run_dir"
+            f"--run_dir={run_dir}: its checkpoints are gone or damaged; restore {directory}, or "
+            f"remove {run_dir} to start over"
         )
 
 
@@ -194,7 +194,7 @@ def _set_damaged_aside(directory: Path, *, needed: bool) -> list[str]:
         if before is None and needed:
             raise RunError(
                 f"{path}: damaged ({damage}), and there is no other checkpoint; restore it, or "
-                "start in another directory"
+                f"remove {directory.parent} to start over"
             )
         way_on = f"continuing from {Path(before).name}" if before else "continuing without it"
         told.append(
@@ -208,7 +208,7 @@ def _listed(directory: Path) -> list[str]:
     """The checkpoints that TensorFlow's list names."""
     try:
         state = tf.train.get_checkpoint_state(str(directory))
-    except UnicodeDecodeError:  # flipped bits; it logs other damage and returns None
+    except ValueError:  # flipped bits, or empty; it logs other damage and returns None
         return []
     return list(state.all_model_checkpoint_paths) if state else []
 

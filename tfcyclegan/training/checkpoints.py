@@ -103,7 +103,8 @@ class Checkpoints:
             # Two more than the chief keeps: its newest may still be in the writing, and could fail,
             # while the next one is saved here.
             own = directory / f"worker-{self._workers.index}"
-            self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 2)
+            # They hold pools alone, which may start empty.
+            self._files = CheckpointFiles(self._checkpoint, own, keep=keep + 2, needed=False)
             self._told = self._files.told
         self.has_best = self._workers.is_chief and self._best.latest is not None
         newest_path = self._files.latest

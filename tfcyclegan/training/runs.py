@@ -227,10 +227,15 @@ def check_resumable(before: Run, now: Run) -> list[str]:
     if before.pairs != now.pairs:
         flag = "--labelled" if now.config.labelled or before.config.labelled else "--pairs"
         refused.append(f"the pairs of {flag} are not those that the run was started with")
-    if not before.teacher:  # of an older version, known by its place alone
-        refused += [
+    for other, names in (
+        ("teacher", ("teacher", "teacher_checkpoint")),
+        ("segmenter", ("segmenter",)),
+    ):
+        if getattr(before, other) and getattr(now, other):
+            continue  # known by its weights
+        refused += [  # of an older version, or of one of the two alone
             f"--{name} was {old}, now {new}"
-            for name in ("teacher", "teacher_checkpoint")
+            for name in names
             if (old := getattr(before.config, name)) != (new := getattr(now.config, name))
         ]
     if refused:

@@ -29,9 +29,9 @@ from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.training import assumptions
 from tfcyclegan.training.batches import label_classes, open_batches, with_channels
 from tfcyclegan.training.board import Board
-from tfcyclegan.training.checkpoint_files import DIRECTORY, newest
+from tfcyclegan.training.checkpoint_files import DIRECTORY, newest, require_none_gone
 from tfcyclegan.training.checkpoints import KID_NETWORK, Checkpoints, chosen_by, is_best
-from tfcyclegan.training.history import HISTORY, History, Window
+from tfcyclegan.training.history import HISTORY, History, Window, read_history
 from tfcyclegan.training.observer import Observer
 from tfcyclegan.training.resuming import check_directory
 from tfcyclegan.training.run_page import REPORT, SAMPLES, write_report
@@ -276,6 +276,8 @@ class _Session:
             log(warning)
         self.first_step = int(self.model.step.numpy())
         begins = self.checkpoints.latest_step is None
+        if begins and workers.is_chief and read_history(run.directory / HISTORY):
+            require_none_gone(run.directory, trained=True)  # all were found damaged just now
         if begins and self.config.init_from:
             start_from(self.model, self.config, keeps_history=workers.is_chief)
         elif begins and teaching:
