@@ -350,6 +350,17 @@ def test_a_changed_bit_of_an_archive_is_told_when_it_is_read(tmp_path, place):
         volume.read(0)
 
 
+def test_bytes_behind_an_archive_are_left_alone(tmp_path):
+    values = random_values("float32", (8, 8, 8))
+    plain = save(tmp_path / "plain.nii", values).read_bytes()
+    (tmp_path / "scan.nii.gz").write_bytes(gzip.compress(plain) + b"more")
+    with (
+        open_measurement(tmp_path / "plain.nii") as one,
+        open_measurement(tmp_path / "scan.nii.gz") as other,
+    ):
+        np.testing.assert_array_equal(one.read(0), other.read(0))
+
+
 def test_two_forms_of_one_name_are_refused(tmp_path):
     save(tmp_path / "scan.nii", random_values("int16"))
     packed = save(tmp_path / "scan.nii.gz", random_values("int16"))

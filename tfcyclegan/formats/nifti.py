@@ -258,8 +258,12 @@ def _unpack(path: Path, start: int, size: int) -> Any:
                     raise EOFError(f"{left} of {size} bytes are missing")
                 unpacked.write(block)
                 left -= len(block)
-            while stream.read(1 << 20):  # only at its end does gzip compare length and CRC-32
-                pass
+            try:
+                while stream.read(1 << 20):  # only at its end does gzip compare length and CRC-32
+                    pass
+            except gzip.BadGzipFile as error:
+                if not str(error).startswith("Not a gzipped file"):  # other bytes behind it
+                    raise
     except BaseException:
         unpacked.close()
         raise
