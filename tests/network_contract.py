@@ -143,7 +143,7 @@ class GeneratorContract(NetworkContract):
 
     def test_tiles(self, network, side, tmp_path):
         """Are the whole picture, to a level of 8 bits at few places; or are refused."""
-        if not Tiler.takes(network):
+        if not network.is_written_on_operations():
             with pytest.raises(
                 UserError, match=r"--tile: .* can only be computed whole; leave --tile out"
             ):

@@ -289,7 +289,7 @@ def test_foreign_records_end_in_one_line(tmp_path, capfd):
             f"--model={GOLDEN.parents[1] / 'saved_models/satellite2map/1/float16.tflite'}",
             f"--data_dir={data}",
         ]
-        assert cli.main([*command, f"--output={tmp_path / 'out'}"]) == 1
+        assert cli.main([*command, f"--output={tmp_path / str(len(content))}"]) == 1
         lines = capfd.readouterr().err.strip().splitlines()
         assert len(lines) == 1 and f"{data}: split testA is damaged after picture 0" in lines[0]
 
