@@ -98,9 +98,10 @@ def export_page(shown: Shown, output: Path) -> None:
         UserError: `output` holds something else, such as what a host or git needs beside the page.
     """
     own = {path.name for path in SITE.iterdir()} | {DESCRIPTION, "models", "samples", "litert"}
-    there = sorted(path.name for path in output.iterdir()) if output.is_dir() else [output.name]
-    others = [name for name in there if name not in own] if output.exists() else []
-    if others or (output.exists() and there and DESCRIPTION not in there):
+    inside = output.iterdir() if output.is_dir() else [output] if output.exists() else []
+    there = sorted(path.name for path in inside)
+    others = [name for name in there if name not in own]
+    if others or (there and DESCRIPTION not in there):
         raise UserError(
             f"--export={output}: holds other files, such as {(others or there)[0]}, which a new "
             "export would remove; choose another folder"

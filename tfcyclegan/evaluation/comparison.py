@@ -1,7 +1,7 @@
 """Compares evaluated runs: one table of all their scores, and strips of the same test pictures."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,14 @@ _SAME = {
     "values": "value ranges",
     "display": "displays",
 }
-_OF_SAME = {
-    "pairs": {"basis": "basis", "in verdicts": "in_verdicts"},
-    "translations": {"saved with loss": "lossy"},
+# How some of them are told and compared.
+_TOLD: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    "pairs": lambda pairs: {"basis": pairs["basis"], "in verdicts": pairs["in_verdicts"]},
+    "translations": lambda saved: {"saved with loss": saved["lossy"]},
+    "values": lambda values: {
+        letter: Values.from_json(one).ranges() for letter, one in values.items() if one
+    },
+    "display": lambda displays: {letter: one["told"] for letter, one in displays.items()},
 }
 _BESIDE = ("identity", FLOOR)
 # Rows of the cycle honesty table, for pictures and for measurements.
@@ -204,27 +209,12 @@ def _differences(results: ByRun) -> list[str]:
     notes = []
     for key, what in _SAME.items():
         values = {name: result.get(key) for name, result in results.items()}
-        if parts := _OF_SAME.get(key):
-            values = {
-                name: value and {told: value[part] for told, part in parts.items()}
-                for name, value in values.items()
-            }
-        if key == "values":
-            values = {name: value and _ranges(value) for name, value in values.items()}
-        if key == "display":
-            values = {
-                name: value and {letter: one["told"] for letter, one in value.items()}
-                for name, value in values.items()
-            }
+        if told_as := _TOLD.get(key):
+            values = {name: value and told_as(value) for name, value in values.items()}
         if len({json.dumps(value, sort_keys=True) for value in values.values()}) > 1:
             told = ", ".join(f"{name} {_plain(value)}" for name, value in values.items())
             notes.append(f"{what} differ, which affects the scores: {told}")
     return notes
-
-
-def _ranges(values: Mapping[str, Any]) -> dict[str, str]:
-    """The value ranges of the domains of measurements, as text."""
-    return {letter: Values.from_json(one).ranges() for letter, one in values.items() if one}
 
 
 def _plain(value: Any) -> str:

@@ -34,8 +34,9 @@ IMPORTED = "imported"
 """Data set and fingerprint of a run whose weights come from another program."""
 _PLACES = ("run_dir", "init_from")
 """Options that say where a run is and where it came from, not how it continues."""
-_OTHERS = ("teacher", "segmenter")
-"""Options that name another run whose weights this one learns from, which config.json identifies.
+_OTHERS = {"teacher": ("teacher", "teacher_checkpoint"), "segmenter": ("segmenter",)}
+"""Other runs whose weights this one learns from, which config.json identifies, and the options that
+name them.
 """
 _NOT_SHAPES = {"generator_padding", "discriminator_padding", "dropout", "init", "init_gain"}
 """Options of networks that do not change the shapes of their weights."""
@@ -227,10 +228,7 @@ def check_resumable(before: Run, now: Run) -> list[str]:
     if before.pairs != now.pairs:
         flag = "--labelled" if now.config.labelled or before.config.labelled else "--pairs"
         refused.append(f"the pairs of {flag} are not those that the run was started with")
-    for other, names in (
-        ("teacher", ("teacher", "teacher_checkpoint")),
-        ("segmenter", ("segmenter",)),
-    ):
+    for other, names in _OTHERS.items():
         if getattr(before, other) and getattr(now, other):
             continue  # known by its weights
         refused += [  # of an older version, or of one of the two alone
