@@ -17,6 +17,7 @@ from PIL import Image
 from tests.conftest import ROOT
 from tests.test_serving import model_dir  # noqa: F401 - fixtures
 from tfcyclegan import cli
+from tfcyclegan.serving import client
 
 
 class Foreign(tf.Module):
@@ -116,3 +117,22 @@ def test_requests_are_read_as_the_training_read():
         assert (picture == level).all() and ("so pictures become dark" in told) == (not reading), (
             reading
         )
+
+
+def test_the_client_names_what_it_cannot_read_or_write(tmp_path, monkeypatch, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "in").mkdir()
+    shutil.copy(tmp_path / "a.png", tmp_path / "in" / "b.png")
+    url = "--url=http://127.0.0.1:1/v1/models/golden"
+    monkeypatch.setattr(client, "translate", lambda url, pictures, **_: pictures)
+    assert client.main([url, str(tmp_path / "in"), str(tmp_path / "a.png" / "out")]) == 1
+    assert "b.png: cannot be written: Not a directory" in capsys.readouterr().err
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    assert client.main([url, str(tmp_path / "in"), str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'in' / 'b.png'}: cannot be read: Permission denied\n" in told
+    assert "1 of 1 pictures were not translated" in told and not (tmp_path / "out").exists()

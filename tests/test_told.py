@@ -134,6 +134,10 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
             {"eval_every_epochs": 2, "eval_every_steps": 9},
             "--eval_every_epochs=2: has no effect; needs no --eval_every_steps",
         ),
+        (
+            {"method": "cut", "nce_all_negatives": True},
+            "--nce_all_negatives=True: has no effect; needs --batch_size above 1",
+        ),
     ],
     ids=str,
 )

@@ -28,6 +28,7 @@ from tfcyclegan.data.domains import Split
 from tfcyclegan.data.pixels import Pixels, spread
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
+from tfcyclegan.formats.scratch import mapped_beside
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.segmentation.labelled_pictures import LabelledPictures, open_labelled, open_pictures
 from tfcyclegan.segmentation.segmenter import Segmenter
@@ -292,30 +293,33 @@ class Arms:
         """Train ids of all target pictures, IGNORED where the segmenter is not confident, uint8 [N,
         H, W]; kept in a file.
         """
-        if path.exists():
-            return np.load(path, mmap_mode="r")
+        if not path.exists():
+            self._write_pseudo_labels(segmenter, path)
+        return np.load(path, mmap_mode="r")
+
+    def _write_pseudo_labels(self, segmenter: Segmenter, path: Path) -> None:
+        """Writes the file; predictions pass through files too, since memory may not hold all."""
         pictures, config = self.target_pictures, self.config
-        seen = []
-        for index in track(
-            range(len(pictures)), total=len(pictures), unit="image", label="pseudo-labels"
-        ):
-            chances = segmenter.probabilities(pictures[index][np.newaxis])[0]
-            seen.append(
-                (chances.argmax(axis=-1).astype(np.uint8), chances.max(axis=-1).astype(np.float16))
+        shape = (len(pictures), *pictures[0].shape[:2])
+        ids_file, ids = mapped_beside(path, np.uint8, shape)
+        confidence_file, confidence = mapped_beside(path, np.float16, shape)
+        with ids_file, confidence_file:
+            for index in track(
+                range(len(pictures)), total=len(pictures), unit="image", label="pseudo-labels"
+            ):
+                chances = segmenter.probabilities(pictures[index][np.newaxis])[0]
+                ids[index], confidence[index] = chances.argmax(axis=-1), chances.max(axis=-1)
+            thresholds = class_thresholds(
+                zip(ids, confidence, strict=True),
+                classes=segmenter.classes.count,
+                threshold=config.pseudo_threshold,
+                kept=config.pseudo_kept,
             )
-        thresholds = class_thresholds(
-            seen,
-            classes=segmenter.classes.count,
-            threshold=config.pseudo_threshold,
-            kept=config.pseudo_kept,
-        )
-        label_maps = np.stack(
-            [pseudo_label(ids, confidence, thresholds) for ids, confidence in seen]
-        )
-        with files.atomic_file(path) as stream:
-            np.save(stream, label_maps)
-        return label_maps
+            for labels, sure in zip(ids, confidence, strict=True):
+                labels[:] = pseudo_label(labels, sure, thresholds)
+            with files.atomic_file(path) as stream:
+                np.save(stream, ids)
 
 
 def _hash(array: np.ndarray) -> str:
-    return files.sha256_of_bytes(np.ascontiguousarray(array).tobytes())[:16]
+    return files.sha256_of_bytes(np.ascontiguousarray(array).data)[:16]

@@ -93,8 +93,8 @@ def translate_patiently(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 all translated; 1 the server failed or refused some pictures; 2 the request was
-    wrong.
+    """Exit codes: 0 all translated; 1 the server failed, or some pictures were refused or cannot be
+    read; 2 the request was wrong.
     """
     parser = argparse.ArgumentParser(
         prog="python -m tfcyclegan.serving.client", description=(__doc__ or "").splitlines()[0]
@@ -145,29 +145,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "kept, since it already exists",
         [target for target in targets.values() if target.exists()],
     )
-    refused = 0
+    failed = 0
     for path, target in targets.items():
         if target.exists():
             continue
         try:
+            picture = path.read_bytes()
+        except OSError as error:
+            failed += 1
+            print(f"{path}: cannot be read: {error.strerror}", file=sys.stderr)
+            continue
+        try:
             png = translate_patiently(
                 options.url,
-                path.read_bytes(),
+                picture,
                 timeout_seconds=options.timeout_seconds,
                 patience_seconds=options.patience_seconds,
             )
         except ServerError as error:
             if error.status not in (400, 413):
                 return _fail(str(error), 1)
-            refused += 1
+            failed += 1
             print(f"{path}: {error}", file=sys.stderr)
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.partial")
-        temporary.write_bytes(png)
-        os.replace(temporary, target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.partial")
+            temporary.write_bytes(png)
+            os.replace(temporary, target)
+        except OSError as error:
+            return _fail(f"{target}: cannot be written: {error.strerror}", 1)
         print(target, flush=True)
-    return _fail(f"{refused} of {len(found)} pictures were refused", 1) if refused else 0
+    return _fail(f"{failed} of {len(found)} pictures were not translated", 1) if failed else 0
 
 
 def _tell(what: str, paths: Sequence[Path]) -> None:

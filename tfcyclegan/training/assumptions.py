@@ -50,6 +50,7 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "paired_share": (lambda c: _takes_pairs(c), "--lambda_paired"),
     "unpaired_labels": (lambda c: bool(c.labelled), "--labelled"),
     "label_samples": (lambda c: bool(c.onehot), "--labels_a=onehot or --labels_b=onehot"),
+    "nce_all_negatives": (lambda c: c.batch_size > 1, "--batch_size above 1"),
     "decay_load_size": (
         lambda c: bool(c.decay_epochs) or c.epochs is c.max_steps is None,
         "--decay_epochs",
