@@ -3,10 +3,18 @@
 import dataclasses
 import json
 
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep import folders
 from tests.test_training import config
+from tfcyclegan.config import Size
 from tfcyclegan.data.domains import Domains, open_domains
+from tfcyclegan.data.images import Scale
 from tfcyclegan.data.source import DataSource
-from tfcyclegan.evaluation import gathering
+from tfcyclegan.evaluation import gathering, scoring
+from tfcyclegan.evaluation.task import Task
 from tfcyclegan.training.runs import Run
 
 
@@ -63,3 +71,33 @@ def test_other_data_and_checkpoints_than_the_best_are_told(tiles, tmp_path, monk
         "not the data that the run was trained on (01234567)"
     )
     assert len(gathering._of_the_run(run, domains, "best")) == 1
+
+
+@pytest.mark.parametrize("count", [4, 10], ids=["unsure", "confirmed"])
+def test_pairs_of_two_sizes_are_named_and_not_compared(count, tmp_path):
+    """`--preprocess=crop` keeps the sizes that pictures have."""
+    generator = np.random.default_rng(0)
+    for domain in "AB":
+        for split in ("train", "test"):
+            (tmp_path / "pictures" / f"{split}{domain}").mkdir(parents=True)
+    for number in range(2 * count):
+        scene = Image.fromarray(generator.integers(0, 256, (6, 8, 3), np.uint8))
+        for domain, height in (("A", 60), ("B", 64)):
+            folder = f"{'test' if number < count else 'train'}{domain}"
+            path = tmp_path / "pictures" / folder / f"{number}.png"
+            scene.resize((80, height), Image.Resampling.BICUBIC).save(path)
+    folders.run(
+        folders.Config(input_dir=str(tmp_path / "pictures"), output_dir=str(tmp_path / "data"))
+    )
+    task = Task(open_domains(str(tmp_path / "data")), "test", "ab", tmp_path, "names")
+    scale = Scale("crop", Size(32, 32), Size(32, 32))
+    sides, spool = task.sides({"a": 3, "b": 3}, scale), task.spool()
+    inputs, held_out = (
+        sides[domain].load(task.domains.require("test", domain), spool) for domain in "ab"
+    )
+    found = gathering.assemble(
+        task, sides, inputs, inputs, held_out, spool, scale=scale, checkpoint="", cycle="none"
+    )
+    told = f"truth: left out, since {count} of {count} pairs differ in size, such as 0"
+    assert f"{told}; prepare both domains at one size" in found.left_out
+    assert not found.truths and scoring.measure(found)

@@ -38,3 +38,19 @@ def test_mode_collapse(satellite):
     assert diversity([black, black]) == 0
     with pytest.raises(UserError, match="at least 2 pictures"):
         diversity([black])
+
+
+def test_the_whole_set_decides_and_not_its_first_pictures():
+    """Frames of a video are alike and stand together; a collapse may begin after the first ones."""
+    generator = np.random.default_rng(0)
+
+    def pictures(count: int) -> np.ndarray:
+        return generator.integers(0, 256, (count, 256, 3), dtype=np.uint8)
+
+    distance, reals = mode_collapse._detector.distance, pictures(200)
+    clips = np.repeat(pictures(5), 40, axis=0)
+    clips = np.clip(clips + generator.normal(0, 8, clips.shape), 0, 255).astype(np.uint8)
+    shuffled = generator.permutation(clips)
+    assert distance(clips, reals) == pytest.approx(distance(shuffled, reals), rel=0.1)
+    collapsed = np.concatenate([pictures(40), np.repeat(pictures(1), 160, axis=0)])
+    assert distance(collapsed, reals) < 0.5

@@ -29,7 +29,7 @@ from tfcyclegan.evaluation.translated_arrays import read_translations, translate
 from tfcyclegan.measures import diversity
 from tfcyclegan.measures.controls import make_controls
 from tfcyclegan.measures.evaluation_set import OWN, EvaluationSet, Function
-from tfcyclegan.measures.partners import find_partners, names_of_pairs
+from tfcyclegan.measures.partners import find_partners, names_of_pairs, told_of_sizes
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.networks import LatentGenerator
 from tfcyclegan.system import files
@@ -394,6 +394,9 @@ def assemble(
             for note, count in noted.items()
         ),
     ]
+    truths: Pictures = Renamed(held_out, partners.names)
+    one_size = scale is None or scale.mode == "resize_and_crop"
+    odd = "" if of_measurements or one_size else told_of_sizes(truths, inputs)
     found = EvaluationSet(
         direction=direction,
         checkpoint=checkpoint,
@@ -405,7 +408,7 @@ def assemble(
         held_out=held_out,
         source_train=of_source_train,
         target_train=target_train,
-        truths=Renamed(held_out, partners.names),
+        truths={} if odd else truths,
         ids=ids,
         held_out_ids=held_out_ids,
         source_is_label_maps=split.holds_label_maps,
@@ -416,6 +419,7 @@ def assemble(
             *notes,
             *([] if partners.names else [partners.told]),
             *([why_not] if why_not else []),
+            *([f"{odd}; prepare both domains at one size"] if odd else []),
         ],
         classes=classes,
         assumed=told,

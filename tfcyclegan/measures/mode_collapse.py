@@ -48,7 +48,7 @@ def diversity(layouts: Rows) -> float:
     count = len(layouts)
     if count < 2:
         raise UserError("diversity needs at least 2 pictures; give more test pictures")
-    small = lab(layouts[np.unique(np.linspace(0, count - 1, _AT_MOST).astype(int))])
+    small = lab(_spread(layouts, _AT_MOST))
     of_pairs = [
         np.linalg.norm(small[:index] - small[index], axis=-1).mean(axis=-1)
         for index in range(1, len(small))
@@ -66,6 +66,15 @@ def diversity_ratio(fakes: Rows, reals: Rows) -> float:
     return diversity(fakes) / max(diversity(reals), 1e-12)
 
 
+def _spread(rows: Rows, most: int) -> Rows:
+    """At most so many of them, evenly spread: neighbours, as frames of a video, may be alike."""
+    return rows[_places(len(rows), most)]
+
+
+def _places(count: int, most: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, most).astype(int))
+
+
 _detector = SetDetector(
     "mode collapse",
     "distance between translations, given the strength of their colours, relative to the same for "
@@ -73,7 +82,9 @@ _detector = SetDetector(
     (advice.BOTH_CYCLES, advice.POOL, advice.LOWER_RATE),
     Limits(1.3, 2.5),  # lower end of the range of real pictures over the value
     layout,
-    lambda rows, reals: diversity_ratio(rows[:_AT_MOST_IN_A_DRAW], reals[:_AT_MOST_IN_A_DRAW]),
+    lambda rows, reals: diversity_ratio(
+        _spread(rows, _AT_MOST_IN_A_DRAW), _spread(reals, _AT_MOST_IN_A_DRAW)
+    ),
     lambda rows, _: -np.abs(rows - rows.mean(axis=0)).mean(axis=(1, 2)),
     times_below,
     draws=30,
@@ -114,7 +125,7 @@ def mode_collapse(scored: EvaluationSet) -> Finding | str:
     found = _detector(scored)
     if isinstance(found, str):
         return found
-    chosen = np.unique(np.linspace(0, len(fakes) - 1, _AT_MOST).astype(int))
+    chosen = _places(len(fakes), _AT_MOST)
     groups = same_outputs(np.array(fakes)[chosen], np.array(inputs)[chosen])
     names = [list(scored.own)[index] for index in chosen]
     return dataclasses.replace(found, note=_told(groups, names))

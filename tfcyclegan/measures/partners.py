@@ -22,6 +22,7 @@ from tfcyclegan.data.pixels import spread
 from tfcyclegan.data.source import ALIGNED
 from tfcyclegan.errors import UserError
 from tfcyclegan.measures.lab import lab
+from tfcyclegan.measures.pictures import Pictures
 
 AUTO, NAMES, NONE = PAIRS
 
@@ -177,6 +178,18 @@ def names_of_pairs(
             f"{next(iter(inputs))}"
         )
     return found
+
+
+def told_of_sizes(truths: Pictures, inputs: Pictures) -> str:
+    """Why pictures or measurements cannot be compared with their truths, [H, W, C] by the same
+    names, pixel by pixel; "" if each pair has one size.
+    """
+    odd = [name for name, one in truths.items() if one.shape[:2] != inputs[name].shape[:2]]
+    if not odd:
+        return ""
+    return (
+        f"truth: left out, since {len(odd)} of {len(truths)} pairs differ in size, such as {odd[0]}"
+    )
 
 
 def find_partners(
