@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +18,13 @@ import tensorflow as tf
 from tests.conftest import eagerly
 from tests.test_street_chain import FEW
 from tfcyclegan import cli
+from tfcyclegan.adaptation import arms as arms_module
 from tfcyclegan.adaptation.arms import Arms
 from tfcyclegan.config import AdaptConfig, TrainConfig
 from tfcyclegan.data.domains import Split
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
+from tfcyclegan.training.runs import read_run
 
 SMALL = ("--load_size=32x64", "--width=4", "--batch_size=2")
 QUICK = (
@@ -71,6 +75,14 @@ def adapt(output: str, *arguments: str) -> int:
     )
 
 
+def arms_of(output: str, **options: Any) -> Arms:
+    config = AdaptConfig(
+        source_dir="a", target_dir="b", output_dir=output, translator="runs/translator", **options
+    )
+    source, target = open_source("data/toy_gta5"), open_source("data/toy_cityscapes")
+    return Arms(config, Split(source, "train"), Split(target, "train"))
+
+
 def weights(output, arm: str, seed: int = 0) -> dict[str, np.ndarray]:
     reader = tf.train.load_checkpoint(str(output / "arms" / arm / f"seed-{seed}" / "checkpoints"))
     return {
@@ -109,18 +121,44 @@ def test_arms_seeds_and_the_report(place, capsys, eager):
 
 
 def test_every_arm_but_the_oracle_is_kept_from_the_targets_labels(place):
-    source, target = open_source("data/toy_gta5"), open_source("data/toy_cityscapes")
-    config = AdaptConfig(
-        source_dir="a",
-        target_dir="b",
-        output_dir=str(place / "unused"),
-        translator="runs/translator",
-    )
-    arms = Arms(config, Split(source, "train"), Split(target, "train"))
-    assert target.labelled and not arms.target.source.labelled
+    arms = arms_of("unused")
+    assert arms._labelled_target.source.labelled and not arms.target.source.labelled
     with pytest.raises(UserError, match="has no labels"):
         arms.target.source.labelled_pictures("train")
     assert len(arms.parts("oracle", 0)[0]) == 10
+
+
+def test_the_semantic_translator_starts_anew_and_keeps_its_length(place, monkeypatch):
+    """Whatever the translator's own training began with, and though it has gone on since."""
+    run = read_run(place / "runs" / "translator")
+    before = dataclasses.replace(run.config, init_from="runs/gone", max_steps=7)
+    trained: list[TrainConfig] = []
+    monkeypatch.setattr(arms_module, "train", lambda config, **_: trained.append(config))
+    monkeypatch.setattr(Arms, "segmenter", lambda *_: SimpleNamespace(logits=None, identity=None))
+    monkeypatch.setattr(Arms, "translator_run", dataclasses.replace(run, config=before))
+    monkeypatch.setattr(arms_module, "read_run", lambda directory: run)
+    _ = arms_of("semantic")._semantic_run
+    assert (trained[0].init_from, trained[0].max_steps) == ("", 7)
+    begun = dataclasses.replace(trained[0], max_steps=5)
+    monkeypatch.setattr(
+        arms_module, "read_run", lambda directory: dataclasses.replace(run, config=begun)
+    )
+    monkeypatch.setattr(Arms, "_semantic_begun", True)
+    _ = arms_of("semantic")._semantic_run
+    assert trained[1].max_steps == 5
+
+
+def test_a_threshold_that_leaves_no_label_is_named(place):
+    arms = arms_of("unsure", pseudo_kept=0.0)
+    classes = arms.source_pictures.classes
+
+    def probabilities(batch: np.ndarray) -> np.ndarray:
+        return np.full((*batch.shape[:3], classes.count), 1 / classes.count)
+
+    unsure: Any = SimpleNamespace(probabilities=probabilities, classes=classes)
+    with pytest.raises(UserError, match=r"--pseudo_threshold=0\.95: .* is as sure of no"):
+        arms._pseudo_labels(unsure, place / "unsure" / "labels.npy")
+    assert not list((place / "unsure").iterdir())
 
 
 @pytest.mark.slow
@@ -286,6 +324,20 @@ def test_a_source_without_labels_and_a_translator_that_does_not_fit(place, capfd
     error = capfd.readouterr().err
     assert error.startswith("tfcyclegan adapt: --arms=translated_semantic: semantic losses require")
     assert "runs/one_way is a run of cut" in error and len(error.splitlines()) == 1
+    for name, changes, message in (
+        ("backward", {"networks": ["gen_ba"]}, "--translator=runs/backward: has no generator from"),
+        (
+            "imported",
+            {"options": run["options"] | {"data_dir": "imported"}},
+            "--arms=translated_semantic: trains on the translator's data, which are not there",
+        ),
+    ):
+        shutil.copytree(place / "runs" / "translator", place / "runs" / name)
+        (place / "runs" / name / "config.json").write_text(json.dumps(run | changes))
+        assert adapt(f"bad_{name}", f"--translator=runs/{name}") == 2
+        error = capfd.readouterr().err
+        assert message in error and len(error.splitlines()) == 1
+        assert not (place / f"bad_{name}" / "arms").exists(), "found before any training"
 
 
 def test_config_keeps_the_order_in_which_arms_build_on_each_other():

@@ -24,7 +24,8 @@ import numpy as np
 from tfcyclegan.adaptation.fourier import fourier_transform
 from tfcyclegan.adaptation.pseudo_labels import class_thresholds, pseudo_label
 from tfcyclegan.config import AdaptConfig, SegmenterOptions
-from tfcyclegan.data.domains import Split
+from tfcyclegan.data.domains import Split, open_domains
+from tfcyclegan.data.labels import IGNORED
 from tfcyclegan.data.pixels import Pixels, spread
 from tfcyclegan.data.source import open_source
 from tfcyclegan.errors import UserError
@@ -98,6 +99,14 @@ class Arms:
                 f"{run.directory} is a run of {run.config.method}; leave the arm out of --arms, or "
                 "give another translator"
             )
+        if "translated_semantic" in self.config.arm_names and not self._semantic_begun:
+            try:
+                open_domains(run.config.data_dir).require("train", "a")
+            except UserError as error:
+                raise UserError(
+                    "--arms=translated_semantic: trains on the translator's data, which are not "
+                    f"there ({error}); leave the arm out of --arms, or give another translator"
+                ) from error
         if self.config.load_size is None and size is not None:
             works_at = scale_of(run).size_of(size)
             if works_at != size:
@@ -185,7 +194,7 @@ class Arms:
         """The translator from source to target.
 
         Raises:
-            UserError: it is missing, or does not translate RGB pictures.
+            UserError: it is missing, or does not translate RGB pictures to RGB ones.
         """
         try:
             run = read_run(Path(self.config.translator))
@@ -194,6 +203,11 @@ class Arms:
                 f"--translator={self.config.translator}: holds no run; "
                 f"{self.config.data_recipe or 'train one'}"
             ) from error
+        if "gen_ab" not in run.networks:
+            raise UserError(
+                f"--translator={self.config.translator}: has no generator from a to b; give one "
+                "that translates the source to the target"
+            )
         if run.config.channels_of("a") != 3 or run.config.channels_of("b") != 3:
             raise UserError(
                 f"--translator={self.config.translator}: it has {run.config.channels_of('a')} and "
@@ -209,43 +223,54 @@ class Arms:
         checkpoint = find_checkpoint(self.translator_run.directory, self.config.checkpoint)
         return files.sha256_of(Path(f"{checkpoint}.index"))
 
+    @property
+    def _semantic_directory(self) -> Path:
+        return self.directory / "semantic_translator"
+
+    @property
+    def _semantic_begun(self) -> bool:
+        return (self._semantic_directory / CONFIG).is_file()
+
     @functools.cached_property
     def _semantic_run(self) -> Run:
         """A translator trained like the other one, and also to preserve the predictions of the
         source-only segmenter of the first seed, or of the one with which its training began.
         """
-        seed, begun = self.config.seed_numbers[0], self.directory / "semantic_translator"
-        if (begun / CONFIG).is_file():
-            seed = int(Path(read_run(begun).config.segmenter).name.removeprefix("seed-"))
-        segmenter = self.segmenter("source_only", seed)
-        before = self.translator_run.config
-        changes: dict[str, Any] = {
+        seed, before = self.config.seed_numbers[0], self.translator_run.config
+        length: dict[str, Any] = {
             "epochs": before.epochs,
             "decay_epochs": before.decay_epochs,
             "max_steps": before.max_steps,
+            "init_from": "",
         }
         if self.config.semantic_steps:
-            changes = {
+            length = {
                 "epochs": None,
                 "decay_epochs": None,
                 "max_steps": self.config.semantic_steps,
                 "init_from": self.config.translator,
             }
+        if self._semantic_begun:
+            begun = read_run(self._semantic_directory).config
+            seed = int(Path(begun.segmenter).name.removeprefix("seed-"))
+            # the translator may have been trained further since
+            length = {name: getattr(begun, name) for name in length}
+        segmenter = self.segmenter("source_only", seed)
         config = dataclasses.replace(
             before,
-            run_dir=str(begun),
+            run_dir=str(self._semantic_directory),
             segmenter=str(self.run_directory("source_only", seed)),
             lambda_semantic=self.config.lambda_semantic,
             eval_every_steps=0,
             eval_every_epochs=0,
-            **changes,
+            **length,
         )
         train(config, load_segment=lambda: (segmenter.logits, segmenter.identity))
         return read_run(Path(config.run_dir))
 
     def _translated_by(self, run: Run) -> LabelledPictures:
         """The source's pictures, translated by that translator, with the source's labels."""
-        own = run.directory == self.directory / "semantic_translator"
+        own = run.directory == self._semantic_directory
         checkpoint = "latest" if own else self.config.checkpoint
         output = self.directory / ("translated_semantic" if own else "translated")
         log(
@@ -301,8 +326,8 @@ class Arms:
         """Writes the file; predictions pass through files too, since memory may not hold all."""
         pictures, config = self.target_pictures, self.config
         shape = (len(pictures), *pictures[0].shape[:2])
-        ids_file, ids = mapped_beside(path, np.uint8, shape)
-        confidence_file, confidence = mapped_beside(path, np.float16, shape)
+        ids_file, ids = mapped_beside(path, "uint8", shape)
+        confidence_file, confidence = mapped_beside(path, "float16", shape)
         with ids_file, confidence_file:
             for index in track(
                 range(len(pictures)), total=len(pictures), unit="image", label="pseudo-labels"
@@ -315,8 +340,16 @@ class Arms:
                 threshold=config.pseudo_threshold,
                 kept=config.pseudo_kept,
             )
+            labelled = 0
             for labels, sure in zip(ids, confidence, strict=True):
                 labels[:] = pseudo_label(labels, sure, thresholds)
+                labelled += int(np.count_nonzero(labels != IGNORED))
+            if not labelled:
+                raise UserError(
+                    f"--pseudo_threshold={config.pseudo_threshold}: the segmenter is as sure of no "
+                    "pixel of the target; give a lower one, or a higher --pseudo_kept, and another "
+                    "--output_dir"
+                )
             with files.atomic_file(path) as stream:
                 np.save(stream, ids)
 

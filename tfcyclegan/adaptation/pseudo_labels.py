@@ -37,7 +37,7 @@ def class_thresholds(
         histogram += np.bincount(cells, minlength=classes * _BINS).reshape(classes, _BINS)
     surer = histogram[:, ::-1].cumsum(axis=1)[:, ::-1]  # pixels of each class in this bin or above
     wanted = kept * histogram.sum(axis=1, keepdims=True)
-    reached = (surer >= wanted) & (surer > 0)
+    reached = (surer >= wanted) & (wanted > 0)
     balanced = (
         np.where(reached.any(axis=1), _BINS - 1 - reached[:, ::-1].argmax(axis=1), _BINS) / _BINS
     )
