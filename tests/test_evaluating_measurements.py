@@ -1,10 +1,13 @@
 """`evaluate` of measurements as a user meets it: arrays of another program, what a run makes."""
 
 import base64
+import contextlib
 import functools
 import io
 import json
 import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +53,19 @@ def target_of(volume: np.ndarray) -> np.ndarray:
     return np.rint(1000 - 1900 * volume).astype(np.int16)
 
 
+def prepare(raw: Path, out: Path, range_a: str, range_b: str) -> None:
+    arrays.run(
+        arrays.Config(
+            input_dir=str(raw),
+            output_dir=str(out),
+            axes="NHW",
+            group_by="parent",
+            range_a=range_a,
+            range_b=range_b,
+        )
+    )
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A: float32 scans with a gap; B: int16, inverted. Two test subjects of four and three planes,
@@ -64,16 +80,7 @@ def place(tmp_path_factory):
     truths = {name: target_of(np.nan_to_num(volume)) for name, volume in tests.items()}
     files |= {f"testB/{name}/scan.npy": truth for name, truth in truths.items()}
     write(place / "raw", files)
-    arrays.run(
-        arrays.Config(
-            input_dir=str(place / "raw"),
-            output_dir=str(place / "data"),
-            axes="NHW",
-            group_by="parent",
-            range_a="0:1",
-            range_b="-1000:1000",
-        )
-    )
+    prepare(place / "raw", place / "data", "0:1", "-1000:1000")
     made = {name: truth.astype(np.float32) + OFF for name, truth in truths.items()}
     for name, volume in made.items():
         volume[np.isnan(tests[name])] = np.nan
@@ -192,9 +199,9 @@ def test_files_are_found_by_plane_window_and_suffix_and_refused_in_a_line(tmp_pa
     )
 
 
-@pytest.fixture(scope="module")
-def inverting(place):
-    """A run of which the network is known: what is -1 for one domain is 1 for the other."""
+@contextlib.contextmanager
+def trained(place: Path, network: Callable[[np.ndarray], np.ndarray]) -> Iterator[Run]:
+    """A run on the place's data, both of whose generators are `network`."""
     data = open_domains(str(place / "data"))
     run = Run(
         place / "run",
@@ -204,11 +211,18 @@ def inverting(place):
     )
     values = ValuePair.of_domains(data.values, "ab")
     identity = {"checkpoint": "step-0", "weights": "x"}
-    translator = Translator(identity, 1, 1, np.negative, values=values)
+    translator = Translator(identity, 1, 1, network, values=values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "copies_on_devices", lambda *_: [translator])
         patch.setattr(gathering, "from_run", lambda *_: translator)
-        task = Task(data, "test", "ab", place / "made_by_run")
+        yield run
+
+
+@pytest.fixture(scope="module")
+def inverting(place):
+    """A run of which the network is known: what is -1 for one domain is 1 for the other."""
+    with trained(place, np.negative) as run:
+        task = Task(open_domains(str(place / "data")), "test", "ab", place / "made_by_run")
         yield gathering.gather(run, "latest", task, alone=False)
 
 
@@ -278,6 +292,31 @@ def test_the_cycle_of_measurements_is_closed_through_what_was_saved(inverting):
     shown = [inverting.shown[what]["p2/scan_0001"].astype(int) for what in ("input", "cycled")]
     assert np.abs(shown[0] - shown[1]).max() <= 1
     assert inverting.shown["cycled"]["p1/scan_0001"][0, 0].tolist() == list(GAP_COLOUR)
+
+
+def test_the_cycle_sees_the_ranges_of_the_training_also_on_data_with_others(place, tmp_path):
+    """A network that clips is another function of the arrays if they are scaled otherwise."""
+    prepare(place / "raw", tmp_path / "wide", "0:4", "-1500:4000")
+    found = []
+    with trained(place, lambda seen: np.clip(-seen, -0.5, 0.5)) as run:
+        for data in (place / "data", tmp_path / "wide"):
+            shown = {"window": "0:1/-1000:1000"}
+            output = tmp_path / f"made_of_{data.name}"
+            task = Task(open_domains(str(data)), "test", "ab", output, shown=shown)
+            found.append(gathering.gather(run, "latest", task, alone=False))
+    own, other = (cycle_consistency.table(one) for one in found)
+    assert own.rows[cycle_consistency.CLEAN]["cycle error"].value > 0.05
+    assert other == own
+    for name in found[0].inputs:
+        cycled = [one.shown["cycled"][name] for one in found]
+        np.testing.assert_array_equal(*cycled)
+    told = [[line for line in one.assumed if line.startswith("ranges: ")] for one in found]
+    assert not told[0]
+    assert [line.partition(";")[0] for line in told[1]] == [
+        "ranges: the data of A have range 0:4, the run was trained on range 0:1",
+        "ranges: the data of B have range -1500:4000, the run was trained on range -1000:1000",
+    ]
+    assert found[1].measured.values.low == (-1500,), "scores in units are those of the data"
 
 
 def test_compare_shows_both_translations_as_the_scores_displayed_them(metrics, inverting, place):

@@ -50,6 +50,7 @@ from tfcyclegan.translation.translators import (
     scale_of,
     translate_split,
 )
+from tfcyclegan.translation.value_pair import ValuePair
 
 ZERO_LATENT = (
     "latent: zero, there and back, whose answer is the mean one; only the diversity of answers is "
@@ -116,6 +117,7 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         scale=scale,
+        trained=translator.values,
         notes=[f"{one} is scored, but the best checkpoint was chosen on it" for one in chosen_on],
         assumed=[
             _told_scale(scale, measured=of_measurements),
@@ -318,6 +320,7 @@ def assemble(
     spool: Spool,
     *,
     scale: Scale | None = None,
+    trained: ValuePair | None = None,
     checkpoint: str,
     cycle: tuple[Function, Function] | str,
     notes: Sequence[str] = (),
@@ -328,9 +331,9 @@ def assemble(
     """Loads what the translations `own` of `inputs` are scored against, beside the target domain's
     pictures `held_out`, as described by the domains' `sides`.
 
-    `spool` stores what is loaded; `scale` is the size of measurements as network input. `notes`,
-    `assumed` and `facts` are first entries of the attributes `left_out`, `assumed` and `facts` of
-    `EvaluationSet`.
+    `spool` stores what is loaded; `scale` is the size of measurements as network input, and
+    `trained` are the values that the run was trained on. `notes`, `assumed` and `facts` are first
+    entries of the attributes `left_out`, `assumed` and `facts` of `EvaluationSet`.
 
     Raises:
         UserError: the split does not exist, or pairs name pictures that do not exist.
@@ -431,7 +434,7 @@ def assemble(
         config=config,
         is_cityscapes=are_cityscapes(domains),
     )
-    return measure(found, raw, sides, task, scale) if of_measurements else found
+    return measure(found, raw, sides, task, scale, trained) if of_measurements else found
 
 
 def _told_channels(channels: Mapping[str, int], source: str, target: str) -> list[str]:
