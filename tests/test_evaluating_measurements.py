@@ -6,6 +6,7 @@ import functools
 import io
 import json
 import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,9 @@ from tfcyclegan.data.images import Scale
 from tfcyclegan.data.picture_folders import measurement_name
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import comparison, gathering, scores_page
+from tfcyclegan.evaluation.region_maps import read_regions
 from tfcyclegan.evaluation.scoring import measure
+from tfcyclegan.evaluation.spool import Spool
 from tfcyclegan.evaluation.task import Task
 from tfcyclegan.evaluation.translated_arrays import translate_arrays
 from tfcyclegan.measures import cycle_consistency, measured_errors
@@ -155,6 +158,67 @@ def test_units_ranges_windows_and_what_was_assumed_are_told(metrics, place):
     assert "by luminance: only for pictures" in left_out
     page = (place / "scores" / "index.html").read_text()
     assert "B: window -500 to 500, channel 1 in gray" in page and "MAE to the truth" in page
+
+
+def peak_of(function: Callable[[], object]) -> int:
+    """The most memory in bytes that it held at once."""
+    function()  # modules are loaded once
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("what", ["regions", "translations"])
+def test_maps_of_regions_and_translations_are_held_on_disk(tmp_path, what):
+    peaks = []
+    for count in (4, 40):
+        names = [f"p{index}/scan" for index in range(count)]
+        ids = {
+            f"{name}.npy": np.full((256, 256), index, np.float32)
+            for index, name in enumerate(names)
+        }
+        folder = tmp_path / str(count)
+        write(folder, ids)
+        wanted = dict.fromkeys(names, (256, 256))
+        spool = Spool(tmp_path)
+        read = functools.partial(read_regions, folder, wanted, {}, spool)
+        if what == "translations":
+            read = functools.partial(
+                read_arrays,
+                folder,
+                wanted,
+                "--translations",
+                channels=1,
+                settings={},
+                keep=spool.keep,
+            )
+        peaks.append(peak_of(read))
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_region_ids_take_few_bytes_and_are_whole_numbers(tmp_path):
+    """In another order than the files', which are opened one after the other."""
+    stack = np.array([[[7.0, np.nan]], [[-1, 200]]], np.float32)
+    write(tmp_path / "maps", {"b/scan.npy": stack, "a/scan.npy": np.array([[0, 300]], np.int16)})
+    names = ["b/scan_0002", "a/scan", "b/scan_0001"]
+    wanted = dict.fromkeys(names, (1, 2))
+
+    def read():
+        return read_regions(tmp_path / "maps", wanted, {"axes": "NHW"}, Spool(tmp_path))
+
+    found = read()
+    assert list(found) == names
+    assert [found[name].tolist() for name in names] == [[[-1, 200]], [[0, 300]], [[7, 0]]]
+    assert [found[name].dtype for name in names] == [np.int16, np.uint16, np.uint8]
+    for odd, shown in ((1.5, "1.5"), (3e38, "3e+38")):
+        stack[1, 0, 0] = odd
+        write(tmp_path / "maps", {"b/scan.npy": stack})
+        with pytest.raises(UserError, match="ids must be whole numbers") as caught:
+            read()
+        assert f"b/scan_0002 has {shown};" in str(caught.value)
 
 
 def test_files_are_found_by_plane_window_and_suffix_and_refused_in_a_line(tmp_path):

@@ -39,7 +39,7 @@ from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation.answers import functions
 from tfcyclegan.translation.elsewhere import of_run, translate_split_elsewhere
-from tfcyclegan.translation.foreign_measurements import read_arrays, told_of_values
+from tfcyclegan.translation.foreign_measurements import read_arrays, sizes_of, told_of_values
 from tfcyclegan.translation.foreign_translations import read_folder
 from tfcyclegan.translation.translators import (
     RECORD,
@@ -162,11 +162,12 @@ def gather_folder(
         inputs, values = sides[source].load(split, spool), sides[target].values
         arrays = read_arrays(
             folder,
-            {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()},
+            sizes_of(inputs),
             "--translations",
             channels=values.channels,
             settings=split.source.settings,
             suffix=suffix,
+            keep=spool.keep,
         )
         own, facts = arrays.arrays, arrays.facts
         told = [*arrays.told, *told_of_values(arrays.arrays, values)]

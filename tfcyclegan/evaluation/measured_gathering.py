@@ -6,17 +6,16 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import display
-from tfcyclegan.data.domains import Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.data.values import own_plane
 from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation.region_maps import read_regions
 from tfcyclegan.evaluation.sides import Side, subjects_of_split
 from tfcyclegan.evaluation.task import Task
 from tfcyclegan.measures.controls import make_controls
@@ -31,7 +30,7 @@ from tfcyclegan.measures.evaluation_set import (
 from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.measures.value_controls import Control, ValueControls, make_value_controls
-from tfcyclegan.translation.foreign_measurements import read_arrays
+from tfcyclegan.translation.foreign_measurements import sizes_of
 from tfcyclegan.translation.value_pair import ValuePair
 
 _ON_DISPLAYED = (
@@ -121,7 +120,7 @@ def measure(
             InOrder(Made(target.own, raw.target_train)),
             Made(target.own, truths),
             subjects_of_split(task.split) if source.stored else {},
-            {} if task.regions is None else _regions(task.regions, raw.inputs, task.split),
+            _regions(task, raw.inputs),
             of_controls.to_beat,
         )
         own = measured.sets[OWN]
@@ -163,6 +162,13 @@ def measure(
             },
         },
     )
+
+
+def _regions(task: Task, inputs: Pictures) -> Pictures:
+    if task.regions is None:
+        return {}
+    settings = task.split.source.settings
+    return read_regions(task.regions, sizes_of(inputs), settings, task.spool())
 
 
 def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictures]:
@@ -278,14 +284,3 @@ def _cycled(
         return display.seen_to_picture(seen, back.target, shown)
 
     return picture
-
-
-def _regions(folder: Path, inputs: Pictures, split: Split) -> Pictures:
-    """Region ids by the inputs' names, [H, W]; missing values become 0."""
-    sizes = {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()}
-    settings = split.source.settings
-    read = read_arrays(folder, sizes, "--regions", channels=1, settings=settings)
-    ids = {name: np.nan_to_num(array[..., 0]) for name, array in read.arrays.items()}
-    if odd := [name for name, array in ids.items() if not (array == np.rint(array)).all()]:
-        raise UserError(f"--regions={folder}: {odd[0]} has fractions; ids must be whole numbers")
-    return {name: array.astype(np.int64) for name, array in ids.items()}
