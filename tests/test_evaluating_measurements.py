@@ -1,10 +1,14 @@
 """`evaluate` of measurements as a user meets it: arrays of another program, what a run makes."""
 
 import base64
+import contextlib
 import functools
 import io
 import json
 import shutil
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +26,9 @@ from tfcyclegan.data.images import Scale
 from tfcyclegan.data.picture_folders import measurement_name
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation import comparison, gathering, scores_page
+from tfcyclegan.evaluation.region_maps import read_regions
 from tfcyclegan.evaluation.scoring import measure
+from tfcyclegan.evaluation.spool import Spool
 from tfcyclegan.evaluation.task import Task
 from tfcyclegan.evaluation.translated_arrays import translate_arrays
 from tfcyclegan.measures import cycle_consistency, measured_errors
@@ -50,6 +56,19 @@ def target_of(volume: np.ndarray) -> np.ndarray:
     return np.rint(1000 - 1900 * volume).astype(np.int16)
 
 
+def prepare(raw: Path, out: Path, range_a: str, range_b: str) -> None:
+    arrays.run(
+        arrays.Config(
+            input_dir=str(raw),
+            output_dir=str(out),
+            axes="NHW",
+            group_by="parent",
+            range_a=range_a,
+            range_b=range_b,
+        )
+    )
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A: float32 scans with a gap; B: int16, inverted. Two test subjects of four and three planes,
@@ -64,16 +83,7 @@ def place(tmp_path_factory):
     truths = {name: target_of(np.nan_to_num(volume)) for name, volume in tests.items()}
     files |= {f"testB/{name}/scan.npy": truth for name, truth in truths.items()}
     write(place / "raw", files)
-    arrays.run(
-        arrays.Config(
-            input_dir=str(place / "raw"),
-            output_dir=str(place / "data"),
-            axes="NHW",
-            group_by="parent",
-            range_a="0:1",
-            range_b="-1000:1000",
-        )
-    )
+    prepare(place / "raw", place / "data", "0:1", "-1000:1000")
     made = {name: truth.astype(np.float32) + OFF for name, truth in truths.items()}
     for name, volume in made.items():
         volume[np.isnan(tests[name])] = np.nan
@@ -150,6 +160,67 @@ def test_units_ranges_windows_and_what_was_assumed_are_told(metrics, place):
     assert "B: window -500 to 500, channel 1 in gray" in page and "MAE to the truth" in page
 
 
+def peak_of(function: Callable[[], object]) -> int:
+    """The most memory in bytes that it held at once."""
+    function()  # modules are loaded once
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("what", ["regions", "translations"])
+def test_maps_of_regions_and_translations_are_held_on_disk(tmp_path, what):
+    peaks = []
+    for count in (4, 40):
+        names = [f"p{index}/scan" for index in range(count)]
+        ids = {
+            f"{name}.npy": np.full((256, 256), index, np.float32)
+            for index, name in enumerate(names)
+        }
+        folder = tmp_path / str(count)
+        write(folder, ids)
+        wanted = dict.fromkeys(names, (256, 256))
+        spool = Spool(tmp_path)
+        read = functools.partial(read_regions, folder, wanted, {}, spool)
+        if what == "translations":
+            read = functools.partial(
+                read_arrays,
+                folder,
+                wanted,
+                "--translations",
+                channels=1,
+                settings={},
+                keep=spool.keep,
+            )
+        peaks.append(peak_of(read))
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_region_ids_take_few_bytes_and_are_whole_numbers(tmp_path):
+    """In another order than the files', which are opened one after the other."""
+    stack = np.array([[[7.0, np.nan]], [[-1, 200]]], np.float32)
+    write(tmp_path / "maps", {"b/scan.npy": stack, "a/scan.npy": np.array([[0, 300]], np.int16)})
+    names = ["b/scan_0002", "a/scan", "b/scan_0001"]
+    wanted = dict.fromkeys(names, (1, 2))
+
+    def read():
+        return read_regions(tmp_path / "maps", wanted, {"axes": "NHW"}, Spool(tmp_path))
+
+    found = read()
+    assert list(found) == names
+    assert [found[name].tolist() for name in names] == [[[-1, 200]], [[0, 300]], [[7, 0]]]
+    assert [found[name].dtype for name in names] == [np.int16, np.uint16, np.uint8]
+    for odd, shown in ((1.5, "1.5"), (3e38, "3e+38")):
+        stack[1, 0, 0] = odd
+        write(tmp_path / "maps", {"b/scan.npy": stack})
+        with pytest.raises(UserError, match="ids must be whole numbers") as caught:
+            read()
+        assert f"b/scan_0002 has {shown};" in str(caught.value)
+
+
 def test_files_are_found_by_plane_window_and_suffix_and_refused_in_a_line(tmp_path):
     wanted = {f"p1/scan_{plane:04d}": (4, 6) for plane in (1, 3)} | {"p2/scan": (4, 6)}
     volume = np.arange(3 * 4 * 6, dtype=np.float32).reshape(3, 4, 6)
@@ -192,9 +263,9 @@ def test_files_are_found_by_plane_window_and_suffix_and_refused_in_a_line(tmp_pa
     )
 
 
-@pytest.fixture(scope="module")
-def inverting(place):
-    """A run of which the network is known: what is -1 for one domain is 1 for the other."""
+@contextlib.contextmanager
+def trained(place: Path, network: Callable[[np.ndarray], np.ndarray]) -> Iterator[Run]:
+    """A run on the place's data, both of whose generators are `network`."""
     data = open_domains(str(place / "data"))
     run = Run(
         place / "run",
@@ -204,11 +275,18 @@ def inverting(place):
     )
     values = ValuePair.of_domains(data.values, "ab")
     identity = {"checkpoint": "step-0", "weights": "x"}
-    translator = Translator(identity, 1, 1, np.negative, values=values)
+    translator = Translator(identity, 1, 1, network, values=values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gathering, "copies_on_devices", lambda *_: [translator])
         patch.setattr(gathering, "from_run", lambda *_: translator)
-        task = Task(data, "test", "ab", place / "made_by_run")
+        yield run
+
+
+@pytest.fixture(scope="module")
+def inverting(place):
+    """A run of which the network is known: what is -1 for one domain is 1 for the other."""
+    with trained(place, np.negative) as run:
+        task = Task(open_domains(str(place / "data")), "test", "ab", place / "made_by_run")
         yield gathering.gather(run, "latest", task, alone=False)
 
 
@@ -278,6 +356,31 @@ def test_the_cycle_of_measurements_is_closed_through_what_was_saved(inverting):
     shown = [inverting.shown[what]["p2/scan_0001"].astype(int) for what in ("input", "cycled")]
     assert np.abs(shown[0] - shown[1]).max() <= 1
     assert inverting.shown["cycled"]["p1/scan_0001"][0, 0].tolist() == list(GAP_COLOUR)
+
+
+def test_the_cycle_sees_the_ranges_of_the_training_also_on_data_with_others(place, tmp_path):
+    """A network that clips is another function of the arrays if they are scaled otherwise."""
+    prepare(place / "raw", tmp_path / "wide", "0:4", "-1500:4000")
+    found = []
+    with trained(place, lambda seen: np.clip(-seen, -0.5, 0.5)) as run:
+        for data in (place / "data", tmp_path / "wide"):
+            shown = {"window": "0:1/-1000:1000"}
+            output = tmp_path / f"made_of_{data.name}"
+            task = Task(open_domains(str(data)), "test", "ab", output, shown=shown)
+            found.append(gathering.gather(run, "latest", task, alone=False))
+    own, other = (cycle_consistency.table(one) for one in found)
+    assert own.rows[cycle_consistency.CLEAN]["cycle error"].value > 0.05
+    assert other == own
+    for name in found[0].inputs:
+        cycled = [one.shown["cycled"][name] for one in found]
+        np.testing.assert_array_equal(*cycled)
+    told = [[line for line in one.assumed if line.startswith("ranges: ")] for one in found]
+    assert not told[0]
+    assert [line.partition(";")[0] for line in told[1]] == [
+        "ranges: the data of A have range 0:4, the run was trained on range 0:1",
+        "ranges: the data of B have range -1500:4000, the run was trained on range -1000:1000",
+    ]
+    assert found[1].measured.values.low == (-1500,), "scores in units are those of the data"
 
 
 def test_compare_shows_both_translations_as_the_scores_displayed_them(metrics, inverting, place):

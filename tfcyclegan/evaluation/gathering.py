@@ -39,7 +39,7 @@ from tfcyclegan.training.checkpoints import find_checkpoint
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation.answers import functions
 from tfcyclegan.translation.elsewhere import of_run, translate_split_elsewhere
-from tfcyclegan.translation.foreign_measurements import read_arrays, told_of_values
+from tfcyclegan.translation.foreign_measurements import read_arrays, sizes_of, told_of_values
 from tfcyclegan.translation.foreign_translations import read_folder
 from tfcyclegan.translation.translators import (
     RECORD,
@@ -50,6 +50,7 @@ from tfcyclegan.translation.translators import (
     scale_of,
     translate_split,
 )
+from tfcyclegan.translation.value_pair import ValuePair
 
 ZERO_LATENT = (
     "latent: zero, there and back, whose answer is the mean one; only the diversity of answers is "
@@ -116,6 +117,7 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
         checkpoint=translator.identity["checkpoint"],
         cycle=_cycle(run, checkpoint, direction, translator),
         scale=scale,
+        trained=translator.values,
         notes=[f"{one} is scored, but the best checkpoint was chosen on it" for one in chosen_on],
         assumed=[
             _told_scale(scale, measured=of_measurements),
@@ -160,11 +162,12 @@ def gather_folder(
         inputs, values = sides[source].load(split, spool), sides[target].values
         arrays = read_arrays(
             folder,
-            {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()},
+            sizes_of(inputs),
             "--translations",
             channels=values.channels,
             settings=split.source.settings,
             suffix=suffix,
+            keep=spool.keep,
         )
         own, facts = arrays.arrays, arrays.facts
         told = [*arrays.told, *told_of_values(arrays.arrays, values)]
@@ -318,6 +321,7 @@ def assemble(
     spool: Spool,
     *,
     scale: Scale | None = None,
+    trained: ValuePair | None = None,
     checkpoint: str,
     cycle: tuple[Function, Function] | str,
     notes: Sequence[str] = (),
@@ -328,9 +332,9 @@ def assemble(
     """Loads what the translations `own` of `inputs` are scored against, beside the target domain's
     pictures `held_out`, as described by the domains' `sides`.
 
-    `spool` stores what is loaded; `scale` is the size of measurements as network input. `notes`,
-    `assumed` and `facts` are first entries of the attributes `left_out`, `assumed` and `facts` of
-    `EvaluationSet`.
+    `spool` stores what is loaded; `scale` is the size of measurements as network input, and
+    `trained` are the values that the run was trained on. `notes`, `assumed` and `facts` are first
+    entries of the attributes `left_out`, `assumed` and `facts` of `EvaluationSet`.
 
     Raises:
         UserError: the split does not exist, or pairs name pictures that do not exist.
@@ -435,7 +439,7 @@ def assemble(
         config=config,
         is_cityscapes=are_cityscapes(domains),
     )
-    return measure(found, raw, sides, task, scale) if of_measurements else found
+    return measure(found, raw, sides, task, scale, trained) if of_measurements else found
 
 
 def _told_channels(channels: Mapping[str, int], source: str, target: str) -> list[str]:

@@ -6,16 +6,16 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from tfcyclegan.config import Size
 from tfcyclegan.data import display
-from tfcyclegan.data.domains import Split
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.pixels import spread
+from tfcyclegan.data.values import own_plane
 from tfcyclegan.errors import UserError
+from tfcyclegan.evaluation.region_maps import read_regions
 from tfcyclegan.evaluation.sides import Side, subjects_of_split
 from tfcyclegan.evaluation.task import Task
 from tfcyclegan.measures.controls import make_controls
@@ -30,7 +30,7 @@ from tfcyclegan.measures.evaluation_set import (
 from tfcyclegan.measures.measured_set import MeasuredSet
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.measures.value_controls import Control, ValueControls, make_value_controls
-from tfcyclegan.translation.foreign_measurements import read_arrays
+from tfcyclegan.translation.foreign_measurements import sizes_of
 from tfcyclegan.translation.value_pair import ValuePair
 
 _ON_DISPLAYED = (
@@ -76,6 +76,7 @@ def measure(
     sides: Mapping[str, Side],
     task: Task,
     scale: Scale | None,
+    trained: ValuePair | None,
 ) -> EvaluationSet:
     """Adds to `found`, which holds the displayed pictures, what is scored in units.
 
@@ -86,6 +87,8 @@ def measure(
         sides: the domains.
         task: what to score.
         scale: size of measurements as network input; None for translations by another program.
+        trained: values that the run was trained on, whose ranges may differ from those of the data;
+            None likewise.
 
     Raises:
         UserError: the region maps do not fit.
@@ -101,6 +104,7 @@ def measure(
         truths = {}
     assumed = [*found.assumed, *display.told(_displays(sides))]
     assumed.append(_ON_DISPLAYED + (_IN_UNITS if target.stored else ""))
+    assumed += [] if trained is None else _other_ranges(trained, sides, found.direction)
     own, measured = raw.own, None
     sets: dict[str, Pictures] = {OWN: own}
     if target.stored is None:
@@ -116,7 +120,7 @@ def measure(
             InOrder(Made(target.own, raw.target_train)),
             Made(target.own, truths),
             subjects_of_split(task.split) if source.stored else {},
-            {} if task.regions is None else _regions(task.regions, raw.inputs, task.split),
+            _regions(task, raw.inputs),
             of_controls.to_beat,
         )
         own = measured.sets[OWN]
@@ -129,10 +133,11 @@ def measure(
         "truth": Made(target.picture, Made(target.own, truths)),
     }
     cycle, measured_cycle = found.cycle, None
-    if not isinstance(cycle, str) and scale is not None:
-        measured_cycle = _measured_cycle(raw, source, target, cycle, scale)
+    if not isinstance(cycle, str) and scale is not None and trained is not None:
+        measured_cycle = _measured_cycle(raw, trained, cycle, scale)
         if measured_cycle is not None:
-            shown["cycled"] = Made(_cycled(measured_cycle, source, target, scale), own)
+            back = _cycled(measured_cycle, trained.back, source.display, scale)
+            shown["cycled"] = Made(back, own)
         cycle = "cycle honesty: a saved fake has no neighbouring planes, which the way back needs"
     return dataclasses.replace(
         found,
@@ -159,6 +164,13 @@ def measure(
     )
 
 
+def _regions(task: Task, inputs: Pictures) -> Pictures:
+    if task.regions is None:
+        return {}
+    settings = task.split.source.settings
+    return read_regions(task.regions, sizes_of(inputs), settings, task.spool())
+
+
 def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictures]:
     """The translations and the controls' outputs, NaN where the inputs have gaps."""
 
@@ -182,6 +194,21 @@ def _with_gaps(array: np.ndarray, gaps: np.ndarray) -> np.ndarray:
         return array
     # float32 represents all types of measurements exactly
     return np.where(gaps, np.nan, array.astype(np.result_type(array, np.float32)))
+
+
+def _other_ranges(known: ValuePair, sides: Mapping[str, Side], direction: str) -> list[str]:
+    """A line for each domain whose data have another range than the run's, which is only how
+    numbers are scaled: the values mean the same.
+    """
+    return [
+        f"ranges: the data of {domain.upper()} have {own_plane(stored).ranges()}, the run was "
+        f"trained on {own_plane(trained).ranges()}; the networks, also in the cycle, use the "
+        "run's, controls, displays and scores relative to a range those of the data"
+        for domain, trained in zip(direction, (known.source, known.target), strict=True)
+        if trained is not None
+        and (stored := sides[domain].stored) is not None
+        and (trained.low, trained.high) != (stored.low, stored.high)
+    ]
 
 
 def _displays(sides: Mapping[str, Side]) -> dict[str, display.Display]:
@@ -215,15 +242,14 @@ def _value_controls(
 
 
 def _measured_cycle(
-    raw: Loaded, source: Side, target: Side, cycle: tuple[Function, Function], scale: Scale
+    raw: Loaded, there: ValuePair, cycle: tuple[Function, Function], scale: Scale
 ) -> MeasuredCycle | None:
-    """The cycle through both networks; None if the way back needs neighbouring planes, which saved
-    fakes do not have.
+    """The cycle through both networks, which know the values `there` and no others; None if the way
+    back needs neighbouring planes, which saved fakes do not have.
     """
-    if target.stored is not None and target.stored.neighbours:
+    if there.target is not None and there.target.neighbours:
         return None
-    there = ValuePair(source.stored, target.stored)
-    back = ValuePair(target.stored, source.stored)
+    back = there.back
 
     def at_scale(pair: ValuePair, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         some = [arrays[index] for index in spread(len(arrays), CYCLED)]
@@ -243,28 +269,18 @@ def _resized(pair: ValuePair, array: np.ndarray, scale: Scale) -> np.ndarray:
 
 
 def _cycled(
-    cycle: MeasuredCycle, source: Side, target: Side, scale: Scale
+    cycle: MeasuredCycle, back: ValuePair, shown: display.Display | None, scale: Scale
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function that translates a saved translation back and displays the result."""
-    back = ValuePair(target.stored, source.stored)
+    """Returns a function that translates a saved translation back by networks of the values `back`,
+    and displays the result as `shown`.
+    """
 
     def picture(saved: np.ndarray) -> np.ndarray:
         saved = _resized(back, saved, scale)
         seen = cycle.back(cycle.convert.target(saved)[np.newaxis])[0]
         gaps = cycle.convert.target_gaps(saved)
         if gaps is not None:
-            seen = np.where(gaps, np.nan if source.stored else -1, seen)
-        return display.seen_to_picture(seen, source.stored, source.display)
+            seen = np.where(gaps, np.nan if back.target else -1, seen)
+        return display.seen_to_picture(seen, back.target, shown)
 
     return picture
-
-
-def _regions(folder: Path, inputs: Pictures, split: Split) -> Pictures:
-    """Region ids by the inputs' names, [H, W]; missing values become 0."""
-    sizes = {name: (array.shape[0], array.shape[1]) for name, array in inputs.items()}
-    settings = split.source.settings
-    read = read_arrays(folder, sizes, "--regions", channels=1, settings=settings)
-    ids = {name: np.nan_to_num(array[..., 0]) for name, array in read.arrays.items()}
-    if odd := [name for name, array in ids.items() if not (array == np.rint(array)).all()]:
-        raise UserError(f"--regions={folder}: {odd[0]} has fractions; ids must be whole numbers")
-    return {name: array.astype(np.int64) for name, array in ids.items()}

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,6 +21,7 @@ from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.formats import ENDINGS, FORMATS, ending_of, open_measurement
 from tfcyclegan.formats.base import Measurement, Window
+from tfcyclegan.measures.pictures import Pictures, Renamed
 
 _LISTED = 5
 # NAME, the number of a plane from 1, the place of a window: as `data_prep` names arrays
@@ -38,7 +39,7 @@ class ReadArrays:
         facts: the same in machine-readable form.
     """
 
-    arrays: dict[str, np.ndarray]
+    arrays: Pictures
     told: list[str]
     facts: dict[str, Any]
 
@@ -51,6 +52,7 @@ def read_arrays(
     channels: int,
     settings: Mapping[str, Any],
     suffix: str = "",
+    keep: Callable[[Iterable[tuple[str, np.ndarray]]], Pictures] = dict,
 ) -> ReadArrays:
     """Reads the array of each of a split's measurements.
 
@@ -61,33 +63,41 @@ def read_arrays(
         channels: number of channels that the arrays must have.
         settings: how the split was prepared, such as along which axis its volumes were cut.
         suffix: what follows a measurement's name in the files' names.
+        keep: keeps arrays, each with its name, as they are read.
 
     Raises:
         UserError: the folder is missing, files cannot be read or do not fit, or names are missing
             or ambiguous.
     """
     there, passed = _files(folder, flag, suffix)
-    places = {name: _place(_bare(name), size, there) for name, size in wanted.items()}
-    if missing := [name for name, place in places.items() if place is None]:
+    places = {
+        name: place
+        for name, size in wanted.items()
+        if (place := _place(_bare(name), size, there)) is not None
+    }
+    if missing := [name for name in wanted if name not in places]:
         some = ", ".join(missing[:_LISTED]) + (", ..." if len(missing) > _LISTED else "")
         raise UserError(
             f"{flag}={folder}: {len(missing)} of {len(wanted)} measurements of the split have no "
             f"file: {some}; name each file like its measurement, or like its volume or scene"
         )
-    arrays: dict[str, np.ndarray] = {}
+    names_in: dict[Path, list[str]] = {}
+    for name, (path, _, _) in places.items():
+        names_in.setdefault(path, []).append(name)
     notes: Counter[str] = Counter()
-    with contextlib.ExitStack() as stack:
-        opened: dict[Path, Measurement] = {}
-        for name, place in places.items():
-            assert place is not None
-            path, plane, window = place
-            with _explaining(path):
-                if path not in opened:
-                    alone = None if plane is not None else wanted[name]
-                    opened[path] = stack.enter_context(_open(path, settings, alone))
-                    notes.update(opened[path].notes)
-                arrays[name] = _read(opened[path], plane, window, wanted[name], channels)
-    unused = [path for path in there.values() if path not in opened]
+
+    def arrays() -> Iterator[tuple[str, np.ndarray]]:
+        """File by file, since an open one may hold all that it has decoded."""
+        for path, names in names_in.items():
+            alone = wanted[names[0]] if places[names[0]][1] is None else None
+            with _explaining(path), _open(path, settings, alone) as opened:
+                notes.update(opened.notes)
+                for name in names:
+                    _, plane, window = places[name]
+                    yield name, _read(opened, plane, window, wanted[name], channels)
+
+    kept = keep(arrays())
+    unused = [path for path in there.values() if path not in names_in]
     label = flag.removeprefix("--")
     told = [f"{label}: {count} files: {note}" for note, count in notes.items()]
     if unused or passed:
@@ -96,17 +106,22 @@ def read_arrays(
         what = "; ".join(part for part in (examples, kinds) if part)
         told.append(f"{label}: {len(unused) + passed.total()} files skipped ({what})")
     return ReadArrays(
-        arrays,
+        Renamed(kept, {name: name for name in wanted}),  # in their order, not in that of the files
         told,
         {
             "folder": str(folder),
             "suffix": suffix,
-            "formats": dict(Counter(ending_of(path.name).lower() for path in opened)),
+            "formats": dict(Counter(ending_of(path.name).lower() for path in names_in)),
             "passed_over": len(unused) + passed.total(),
             "lossy": 0,
             "notes": dict(notes),
         },
     )
+
+
+def sizes_of(arrays: Pictures) -> dict[str, tuple[int, int]]:
+    """The height and width of each."""
+    return {name: (array.shape[0], array.shape[1]) for name, array in arrays.items()}
 
 
 def told_of_values(arrays: Mapping[str, np.ndarray], values: Values) -> list[str]:

@@ -34,6 +34,11 @@ class ValuePair:
         return self.source is None and self.target is None
 
     @property
+    def back(self) -> "ValuePair":
+        """The values of a translator back."""
+        return ValuePair(self.target, self.source)
+
+    @property
     def written(self) -> Values | None:
         """The values of a translation as written: only of its own plane."""
         return None if self.target is None else own_plane(self.target)
