@@ -209,7 +209,9 @@ def test_region_ids_take_few_bytes_and_are_whole_numbers(tmp_path):
     def read():
         return read_regions(tmp_path / "maps", wanted, {"axes": "NHW"}, Spool(tmp_path))
 
-    found = read()
+    write(tmp_path / "maps", {"c/scan.npy": np.zeros((1, 2), np.uint8)})
+    assert read().told == ["regions: 1 files skipped (c/scan.npy)"]
+    found = read().arrays
     assert list(found) == names
     assert [found[name].tolist() for name in names] == [[[-1, 200]], [[0, 300]], [[7, 0]]]
     assert [found[name].dtype for name in names] == [np.int16, np.uint16, np.uint8]

@@ -28,6 +28,7 @@ from tfcyclegan.measures.evaluation_set import (
     MeasuredCycle,
 )
 from tfcyclegan.measures.measured_set import MeasuredSet
+from tfcyclegan.measures.partners import told_of_sizes
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.measures.value_controls import Control, ValueControls, make_value_controls
 from tfcyclegan.translation.foreign_measurements import sizes_of
@@ -96,11 +97,8 @@ def measure(
     source, target = (sides[domain] for domain in found.direction)
     truths: Pictures = Renamed(raw.held_out, found.partners.names)
     left_out = list(found.left_out)
-    if odd := [name for name, one in truths.items() if one.shape[:2] != raw.own[name].shape[:2]]:
-        left_out.append(
-            f"truth: left out, since {len(odd)} of {len(truths)} pairs differ in size, such as "
-            f"{odd[0]}; values are not resampled"
-        )
+    if odd := told_of_sizes(truths, raw.own):
+        left_out.append(f"{odd}; values are not resampled")
         truths = {}
     assumed = [*found.assumed, *display.told(_displays(sides))]
     assumed.append(_ON_DISPLAYED + (_IN_UNITS if target.stored else ""))
@@ -113,6 +111,11 @@ def measure(
     else:
         aligned = task.domains.aligned("train")
         of_controls = _value_controls(raw, source, target, truths, found, aligned=aligned)
+        regions: Pictures = {}
+        if task.regions is not None:
+            settings = task.split.source.settings
+            read = read_regions(task.regions, sizes_of(raw.inputs), settings, task.spool())
+            regions, assumed = read.arrays, assumed + read.told
         measured = MeasuredSet(
             target.values,
             _in_units(raw, source, of_controls),
@@ -120,7 +123,7 @@ def measure(
             InOrder(Made(target.own, raw.target_train)),
             Made(target.own, truths),
             subjects_of_split(task.split) if source.stored else {},
-            _regions(task, raw.inputs),
+            regions,
             of_controls.to_beat,
         )
         own = measured.sets[OWN]
@@ -162,13 +165,6 @@ def measure(
             },
         },
     )
-
-
-def _regions(task: Task, inputs: Pictures) -> Pictures:
-    if task.regions is None:
-        return {}
-    settings = task.split.source.settings
-    return read_regions(task.regions, sizes_of(inputs), settings, task.spool())
 
 
 def _in_units(raw: Loaded, source: Side, made: ValueControls) -> dict[str, Pictures]:

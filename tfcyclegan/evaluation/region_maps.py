@@ -8,15 +8,14 @@ import numpy as np
 
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.spool import Spool
-from tfcyclegan.measures.pictures import Pictures
-from tfcyclegan.translation.foreign_measurements import read_arrays
+from tfcyclegan.translation.foreign_measurements import ReadArrays, read_arrays
 
 _KINDS = (np.uint8, np.uint16, np.int16, np.int32, np.int64)
 
 
 def read_regions(
     folder: Path, wanted: Mapping[str, tuple[int, int]], settings: Mapping[str, Any], spool: Spool
-) -> Pictures:
+) -> ReadArrays:
     """Region ids by the names `wanted`, [H, W]; missing values become 0. For `wanted` and
     `settings` see `read_arrays`.
 
@@ -30,7 +29,7 @@ def read_regions(
         channels=1,
         settings=settings,
         keep=lambda arrays: spool.keep((name, _ids(array, folder, name)) for name, array in arrays),
-    ).arrays
+    )
 
 
 def _ids(array: np.ndarray, folder: Path, name: str) -> np.ndarray:
