@@ -144,6 +144,53 @@ def test_times_that_are_missing_or_do_not_rise_are_placed_by_the_rate_and_counte
         assert note.startswith(f"{replaced} pictures have no time or one that does not rise")
 
 
+def sounding(path, codec: str):
+    """An AVI of ten pictures with sound of two channels."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        audio = container.add_stream(codec, rate=44100, layout="stereo")
+        level = np.uint8(128) if codec == "pcm_u8" else np.int16(0)
+        heard = av.AudioFrame.from_ndarray(
+            np.full((1, 2 * 4410), level),
+            format=codec.removeprefix("pcm_").removesuffix("le"),
+            layout="stereo",
+        )
+        for _ in range(10):
+            picture = np.full((48, 64, 3), 40, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+        heard.sample_rate = 44100
+        container.mux([*audio.encode(heard), *audio.encode()])
+    return path
+
+
+def test_uncompressed_sound_of_an_avi_is_copied(tmp_path):
+    """AVI tells how many channels it has, not where they are heard, which MP4 must."""
+    source = sounding(tmp_path / "in.avi", "pcm_s16le")
+    with av.open(str(copied(source, tmp_path / "out.mp4"))) as container:
+        (audio,) = container.streams.audio
+        assert audio.codec_context.layout.name == "stereo"
+        assert sum(packet.size for packet in container.demux(audio)) == 4410 * 2 * 2
+
+
+def test_sound_that_mp4_does_not_hold_is_told_before_a_picture_is_translated(tmp_path):
+    source = sounding(tmp_path / "in.avi", "pcm_u8")
+    with pytest.raises(UserError, match=r"in\.avi: has sound of pcm_u8, which MP4 does not hold"):
+        translate_video([shaking(0)], source, tmp_path / "out")
+
+
+def test_what_is_noted_while_pictures_are_read_is_told_and_recorded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(VideoReader, "_times_in_order_of_storage", lambda self: None)
+    target = translate_video([shaking(0)], numbered(tmp_path / "in.avi", 12), tmp_path / "out")
+    (note,) = [
+        note
+        for note in json.loads(target.with_suffix(".json").read_text())["notes"]
+        if "have no time or one that does not rise" in note
+    ]
+    assert f"in.avi: {note}" in capsys.readouterr().out
+
+
 def test_what_ffmpeg_does_not_take_names_the_result_and_the_mend(tmp_path):
     source = numbered(tmp_path / "in.mp4")
     with VideoReader(source) as reader, open(tmp_path / "part", "wb") as file:

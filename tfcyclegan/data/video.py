@@ -27,6 +27,7 @@ _UNSPECIFIED, _BT709 = 2, 1
 _UNSPECIFIED_RANGE, _LIMITED_RANGE, _FULL_RANGE = 0, 1, 2
 _BT601 = (5, 6)  # for 625 and 525 lines: the same matrix
 _KNOWN = {_BT709: "ITU709", **dict.fromkeys(_BT601, "ITU601")}
+_SPEAKERS = {1: "mono", 2: "stereo"}
 _HIGH_DEFINITION = 720  # rows
 
 
@@ -257,6 +258,9 @@ class VideoWriter:
         height: height of the pictures.
         width: width of the pictures. Odd sides are kept by not subsampling colours, which fewer
             players support.
+
+    Raises:
+        BadPicture: MP4 does not hold the sound.
     """
 
     def __init__(self, file: IO[bytes], path: Path, like: VideoReader, height: int, width: int):
@@ -274,9 +278,21 @@ class VideoWriter:
         context.colorspace = context.color_primaries = context.color_trc = tag
         context.color_range = _LIMITED_RANGE
         self._size = height, width
-        self._sound = (
-            self._container.add_stream_from_template(like.audio) if like.audio is not None else None
-        )
+        self._sound = self._sound_like(like.audio) if like.audio is not None else None
+
+    def _sound_like(self, audio: Any) -> Any:
+        try:
+            sound = self._container.add_stream_from_template(audio)
+        except ValueError as error:
+            raise BadPicture(
+                f"has sound of {audio.codec_context.name}, which MP4 does not hold; convert it "
+                "first, for example to AAC"
+            ) from error
+        context = audio.codec_context
+        # WAVE headers tell the number of channels only, and MP4 does not take uncompressed sound so
+        if context.layout.name == f"{context.channels} channels" and context.channels in _SPEAKERS:
+            sound.codec_context.layout = _SPEAKERS[context.channels]
+        return sound
 
     def write(self, frame: Frame) -> None:
         """Adds a picture, uint8 [H, W, 3] of the declared size.
