@@ -117,7 +117,7 @@ def volume(contrast: str, side: str) -> Any:
 
 
 def run(config: Config) -> None:
-    output = Path(config.output_dir).expanduser()
+    output = Path(config.output_dir)
     files.require_no_file("output_dir", output)
     wanted = parts(pairs=config.pairs)
     missing = {path: cut for path, cut in wanted.items() if not (output / path).exists()}

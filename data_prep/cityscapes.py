@@ -191,7 +191,7 @@ def find_frames(root: Path, split: str, config: Config, passed: PassedOver) -> l
 
 
 def run(config: Config) -> None:
-    root = Path(config.input_dir).expanduser()
+    root = Path(config.input_dir)
     needed = {
         "photos": [PHOTOS],
         "photos_and_labels": [PHOTOS, GROUND_TRUTH],

@@ -161,7 +161,7 @@ def _solid(webp: bytes, size: int) -> bytes:
 
 
 def run(config: Config) -> None:
-    files.require_no_file("output_dir", Path(config.output_dir).expanduser())
+    files.require_no_file("output_dir", Path(config.output_dir))
     if not (is_cached(FLAT) and is_cached(SOLID)):
         log("downloading two packages of emoji (23 MB) with npm, once; later runs need no network")
     drawings = {
@@ -217,7 +217,7 @@ def run(config: Config) -> None:
             )
         },
     )
-    prepare.run(request, Path(config.output_dir).expanduser())
+    prepare.run(request, Path(config.output_dir))
     log(
         f"next: tfcyclegan train --flagfile=configs/emoji{'_pairs' * config.pairs}.cfg "
         f"--data_dir={config.output_dir}"

@@ -239,7 +239,7 @@ def run(config: Config) -> None:
 
         deep_pictures.run(config)
         return
-    input_dir = Path(config.input_dir).expanduser()
+    input_dir = Path(config.input_dir)
     if not input_dir.is_dir():
         raise UserError(f"--input_dir={config.input_dir}: no such directory")
     side_by_side = config.aligned and _is_side_by_side(input_dir)
@@ -298,7 +298,7 @@ def run(config: Config) -> None:
         hints=intake.hints(config.max_value),
         engine=open_engine(config),
     )
-    prepare.run(request, Path(config.output_dir).expanduser())
+    prepare.run(request, Path(config.output_dir))
     name = Path(config.output_dir).name
     log(
         f"next: tfcyclegan train --data_dir={config.output_dir} --run_dir=runs/{name}"

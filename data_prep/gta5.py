@@ -186,7 +186,7 @@ def by_split_file(
 
 
 def run(config: Config) -> None:
-    root = Path(config.input_dir).expanduser()
+    root = Path(config.input_dir)
     cityscapes = "that is Cityscapes; use data_prep.cityscapes"
     hints = {
         "leftImg8bit": cityscapes,

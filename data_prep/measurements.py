@@ -104,7 +104,7 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
     Raises:
         UserError: a folder is missing, or files do not match.
     """
-    input_dir = Path(config.input_dir).expanduser()
+    input_dir = Path(config.input_dir)
     if not input_dir.is_dir():
         raise UserError(f"--input_dir={config.input_dir}: no such directory")
     found = _find_all(config, input_dir, find)
@@ -165,7 +165,7 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
             **({ALIGNED: aligned} if aligned else {}),
         },
     )
-    prepare.run(request, Path(config.output_dir).expanduser())
+    prepare.run(request, Path(config.output_dir))
     log(
         f"next: tfcyclegan train --data_dir={config.output_dir} "
         f"--run_dir=runs/{Path(config.output_dir).name}"

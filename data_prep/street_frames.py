@@ -344,7 +344,7 @@ def run(
         labelled: whether every frame must have a label.
         without: the flag that uses no labels, for the message if some are missing.
     """
-    root = Path(config.input_dir).expanduser()
+    root = Path(config.input_dir)
     missing = [frame for frames in splits.values() for frame in frames if frame.missing_label]
     if len(missing) > config.max_bad:
         many = (
@@ -408,7 +408,7 @@ def run(
         left_out=passed.counts,
         engine=open_engine(config),
     )
-    prepare.run(request, Path(config.output_dir).expanduser())
+    prepare.run(request, Path(config.output_dir))
     log(
         f"next: tfcyclegan train --data_dir={config.output_dir},OTHER --run_dir=runs/mine, where "
         "OTHER is the data set of the other domain"

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.test_bad_flags import MODULES
 from tests.test_config import config
 from tfcyclegan import cli, flags
-from tfcyclegan.config import ARCHITECTURES, GAN_MODES, ImportConfig, Size, TrainConfig
+from tfcyclegan.config import ARCHITECTURES, GAN_MODES, ImportConfig, ServeConfig, Size, TrainConfig
 from tfcyclegan.errors import UserError
 
 PATHS = ["--data_dir=d", "--run_dir=r"]
@@ -223,6 +223,54 @@ def test_a_written_flag_file_parses_to_the_same_options(write, settings):
     text = flags.to_flag_file(original)
     assert flags.parse(TrainConfig, [f"--flagfile={write('a.cfg', text)}"]) == original
     assert flags.to_flag_file(flags.parse(TrainConfig, text.splitlines())) == text
+
+
+# --- the home folder
+# --------------------------------------------------------------------------------------------------
+
+
+def test_data_in_the_home_folder_is_found_where_no_shell_replaces_the_tilde(
+    tmp_path, monkeypatch, capsys
+):
+    """bash leaves the ~ of --data_dir=~/data as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "data").mkdir()
+    assert cli.main(["train", "--data_dir=~/data", "--run_dir=~/run"]) == 2
+    assert f"--data_dir={tmp_path}/data: not a complete data set" in capsys.readouterr().err
+
+
+def test_every_option_names_the_home_folder_by_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    seen = []
+    given = {
+        "data_dir": "~/a,~,here,~/b",
+        "run_dir": "gs/~/x",
+        "pairs": "~no_such_user/x.csv",
+        "data_recipe": "~ ten minutes, ~/x",
+        "generator": "~/graph.json",
+    }
+    arguments = [f"--{name}={value}" for name, value in given.items()]
+    assert cli.run_command("program", "", "", TrainConfig, seen.append, arguments) == 0
+    (told,) = seen
+    assert {name: getattr(told, name) for name in given} == given | {
+        "data_dir": f"{tmp_path}/a,{tmp_path},here,{tmp_path}/b",
+        "generator": f"{tmp_path}/graph.json",
+    }
+
+
+def test_a_hub_folder_in_the_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    seen = []
+    arguments = ["--model_dir=hf:~/hub"]
+    assert cli.run_command("program", "", "", ServeConfig, seen.append, arguments) == 0
+    assert seen[0].model_dir == f"hf:{tmp_path}/hub"
+
+
+def test_a_flag_file_in_the_home_folder_is_found(write, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write("home/base.cfg", "--seed=5\n")
+    outer = write("home/outer.cfg", "--flagfile=~/base.cfg\n")
+    assert parse("--flagfile=~/outer.cfg").seed == parse(f"--flagfile={outer}").seed == 5
 
 
 # --- words on the command line

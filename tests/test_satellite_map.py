@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from data_prep import satellite_map
+from tfcyclegan.cli import run_command
 from tfcyclegan.errors import UserError
 
 pytest.importorskip(
@@ -88,6 +89,21 @@ def test_the_region_is_written_at_the_scale_of_the_tiles(tmp_path, originals):
             assert region.size == (384, 384)
             whole = original[1170:2194, 1350:2374].astype(float).mean(axis=(0, 1))
             np.testing.assert_allclose(np.asarray(region).mean(axis=(0, 1)), whole, atol=0.5)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    """bash leaves the ~ of --output_dir=~/tiles as it is."""
+    home = tmp_path / "home"
+    (home / "maps").mkdir(parents=True)
+    for name in ("bmng.jpg", "etopo1.jpg"):
+        (home / "maps" / name).symlink_to(satellite_map.find_input("") / name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--input_dir=~/maps", "--output_dir=~/tiles", "--region_dir=~/region"]
+    arguments += [f"--{name}={value}" for name, value in QUICK.items()]
+    code = run_command("satellite_map", "", "", satellite_map.Config, satellite_map.run, arguments)
+    assert code == 0 and [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert (home / "tiles/manifest.json").is_file() and (home / "region/region_a.png").is_file()
 
 
 def test_places_of_different_sets_share_no_pixel(places):

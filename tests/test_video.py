@@ -5,6 +5,7 @@ import json
 import os
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import tensorflow as tf
 from tfcyclegan.data import images, video
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.video import Frame, VideoReader, VideoWriter
-from tfcyclegan.errors import UserError
+from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import make_generator
 from tfcyclegan.networks.operations import Operations
 from tfcyclegan.translation.frozen_statistics import with_frozen_statistics
@@ -58,11 +59,150 @@ def made(path, matrix: int, *, size=(48, 64), sound=True, times=range(10), tagge
 
 def copied(source, target):
     with VideoReader(source) as reader, open(target, "wb") as file:
-        writer = VideoWriter(file, reader, reader.height, reader.width)
+        writer = VideoWriter(file, Path(target), reader, reader.height, reader.width)
         for frame in reader.frames():
             writer.write(frame)
         writer.finish()
     return target
+
+
+def numbered(path, count=60, times=None):
+    """Pictures that show their number, as libx264 stores them by default: not in order."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for number, time in enumerate(times or range(count)):
+            pixels = np.full((48, 64, 3), 40, np.uint8)
+            pixels[12:36, number % 40 : number % 40 + 24] = 220
+            for bit in range(8):
+                pixels[:8, 8 * bit : 8 * bit + 8] = 255 * (number >> bit & 1)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def number_of(frame) -> int:
+    return sum(int(frame.pixels[4, 8 * bit + 4, 0] > 128) << bit for bit in range(8))
+
+
+def test_pictures_of_an_avi_that_are_stored_out_of_order_get_times_that_rise(tmp_path):
+    """AVI stores no times of presentation, and FFmpeg takes those of storage for them."""
+    source = numbered(tmp_path / "in.avi")
+    with VideoReader(source) as reader:
+        frames = list(reader.frames())
+        assert [number_of(frame) for frame in frames] == list(range(60))
+        assert [frame.time - frames[0].time for frame in frames] == list(range(60))
+        assert [note for note in reader.notes if "no times of showing them" in note]
+    with VideoReader(copied(source, tmp_path / "out.mp4")) as again:
+        assert [number_of(frame) for frame in again.frames()] == list(range(60))
+
+
+def test_a_pause_in_such_an_avi_is_kept(tmp_path):
+    """To within the pictures by which storage is ahead."""
+    times = [*range(20), *range(120, 140)]
+    with VideoReader(numbered(tmp_path / "in.avi", times=times)) as reader:
+        read = [frame.time for frame in reader.frames()]
+        (pause,) = [at for at in range(39) if read[at + 1] - read[at] > 90]
+        assert abs(pause - 19) <= 3 and read[-1] - read[0] in range(137, 142)
+        assert read == sorted(set(read))
+
+
+def test_times_of_an_mp4_whose_pictures_are_stored_out_of_order_are_its_own(tmp_path):
+    times = [0, 1, 2, 5, 6, 9, 10, 20, 21, 22]
+    with VideoReader(numbered(tmp_path / "in.mp4", times=times)) as reader:
+        assert [frame.time * reader.time_base * 25 for frame in reader.frames()] == times
+        assert not [note for note in reader.notes if "time" in note]
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected", "replaced"),
+    [
+        ([None, None, None], [0, 512, 1024], 3),
+        ([0, 512, 100, 1536], [0, 512, 1024, 1536], 1),
+        ([7, 7, None, 7 + 3 * 512], [7, 519, 1031, 1543], 2),
+    ],
+)
+def test_times_that_are_missing_or_do_not_rise_are_placed_by_the_rate_and_counted(
+    tmp_path, monkeypatch, stored, expected, replaced
+):
+    source = numbered(tmp_path / "in.mp4", len(stored))
+    with VideoReader(source) as reader:
+        decoded = [
+            SimpleNamespace(pts=time, height=48, width=64, reformat=frame.reformat)
+            for time, frame in zip(stored, reader._container.decode(video=0), strict=True)
+        ]
+        monkeypatch.setattr(
+            reader,
+            "_container",
+            SimpleNamespace(decode=lambda _: decoded, close=reader._container.close),
+        )
+        known = list(reader.notes)
+        assert [frame.time for frame in reader.frames()] == expected
+        (note,) = reader.notes[len(known) :]
+        assert note.startswith(f"{replaced} pictures have no time or one that does not rise")
+
+
+def sounding(path, codec: str):
+    """An AVI of ten pictures with sound of two channels."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        audio = container.add_stream(codec, rate=44100, layout="stereo")
+        level = np.uint8(128) if codec == "pcm_u8" else np.int16(0)
+        heard = av.AudioFrame.from_ndarray(
+            np.full((1, 2 * 4410), level),
+            format=codec.removeprefix("pcm_").removesuffix("le"),
+            layout="stereo",
+        )
+        for _ in range(10):
+            picture = np.full((48, 64, 3), 40, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+        heard.sample_rate = 44100
+        container.mux([*audio.encode(heard), *audio.encode()])
+    return path
+
+
+def test_uncompressed_sound_of_an_avi_is_copied(tmp_path):
+    """AVI tells how many channels it has, not where they are heard, which MP4 must."""
+    source = sounding(tmp_path / "in.avi", "pcm_s16le")
+    with av.open(str(copied(source, tmp_path / "out.mp4"))) as container:
+        (audio,) = container.streams.audio
+        assert audio.codec_context.layout.name == "stereo"
+        assert sum(packet.size for packet in container.demux(audio)) == 4410 * 2 * 2
+
+
+def test_sound_that_mp4_does_not_hold_is_told_before_a_picture_is_translated(tmp_path):
+    source = sounding(tmp_path / "in.avi", "pcm_u8")
+    with pytest.raises(UserError, match=r"in\.avi: has sound of pcm_u8, which MP4 does not hold"):
+        translate_video([shaking(0)], source, tmp_path / "out")
+
+
+def test_what_is_noted_while_pictures_are_read_is_told_and_recorded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(VideoReader, "_times_in_order_of_storage", lambda self: None)
+    target = translate_video([shaking(0)], numbered(tmp_path / "in.avi", 12), tmp_path / "out")
+    (note,) = [
+        note
+        for note in json.loads(target.with_suffix(".json").read_text())["notes"]
+        if "have no time or one that does not rise" in note
+    ]
+    assert f"in.avi: {note}" in capsys.readouterr().out
+
+
+def test_what_ffmpeg_does_not_take_names_the_result_and_the_mend(tmp_path):
+    source = numbered(tmp_path / "in.mp4")
+    with VideoReader(source) as reader, open(tmp_path / "part", "wb") as file:
+        writer = VideoWriter(file, tmp_path / "out.mp4", reader, 48, 64)
+        falling = [Frame(frame.pixels, -frame.time) for frame in reader.frames()]
+        with pytest.raises(
+            RunError, match=r"out\.mp4: cannot be written \(.+\); convert the video"
+        ):
+            for frame in falling:
+                writer.write(frame)
+            writer.finish()
+        writer.abandon()
 
 
 @pytest.mark.parametrize("matrix", [BT601, BT709])
@@ -127,7 +267,7 @@ def test_a_copy_keeps_colours_tag_rate_size_times_and_sound(tmp_path, matrix):
 def test_odd_sides_are_kept(tmp_path):
     source = made(tmp_path / "in.mp4", BT709)
     with VideoReader(source) as reader, open(tmp_path / "odd.mp4", "wb") as file:
-        writer = VideoWriter(file, reader, 47, 63)
+        writer = VideoWriter(file, tmp_path / "odd.mp4", reader, 47, 63)
         for frame in reader.frames():
             writer.write(Frame(frame.pixels[:47, :63], frame.time))
         writer.finish()

@@ -167,7 +167,7 @@ def prepare(script: str = "folders", **options: Any) -> Prepared:
     module = importlib.import_module(f"data_prep.{script}")
     with places.at_hand(_options(module.Config, options)) as config:
         module.run(config)
-    directory = Path(config.output_dir).expanduser()
+    directory = Path(config.output_dir)
     manifest = directory / "manifest.json"
     splits = files.read_json(manifest).get("splits", {}) if manifest.is_file() else {}
     return Prepared(directory, {name: split["records"] for name, split in splits.items()})
@@ -204,7 +204,7 @@ def load_generator(
     from tfcyclegan.exports import exported_models, hub
     from tfcyclegan.training import checkpoints, runs
 
-    path = hub.located(os.fspath(path), "path")
+    path = hub.located(places.in_home(os.fspath(path)), "path")
     if (path / runs.CONFIG).is_file():
         run = runs.read_run(path)
         return checkpoints.load_generator(run, checkpoint, direction or runs.only_direction(run))

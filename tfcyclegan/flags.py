@@ -28,6 +28,7 @@ from absl import flags as absl_flags
 from tfcyclegan.config import Options, Size, flag_name, option_type
 from tfcyclegan.config.official_names import OFFICIAL_NAMES
 from tfcyclegan.errors import UserError
+from tfcyclegan.system import places
 from tfcyclegan.system.progress import log
 
 Config = TypeVar("Config", bound=Options)
@@ -126,7 +127,7 @@ def _placed_arguments(arguments: Sequence[str]) -> list[tuple[str, str]]:
             path = value if equals else next(rest, "")
             if not path:
                 raise UserError("--flagfile: needs the path of a file")
-            from_files += _read_flag_file(_find(Path(path)), (), read)
+            from_files += _read_flag_file(_find(Path(places.in_home(path))), (), read)
         else:
             direct.append((_COMMAND_LINE, argument))
     return from_files + direct
@@ -205,9 +206,10 @@ def _read_flag_file(
                 f"{path}:{number}: a comment must stand on a line of its own, not after {name}"
             )
         if name in ("--flagfile", "-flagfile"):
-            beside = path.parent / value
+            named = Path(places.in_home(value))
+            beside = path.parent / named
             lines += _read_flag_file(
-                beside if _is_file(beside) else _find(Path(value)), (*including, resolved), read
+                beside if _is_file(beside) else _find(named), (*including, resolved), read
             )
         else:
             lines.append((str(path), line))

@@ -278,7 +278,7 @@ def _pairs(wanted: Sequence[frames.Frame]) -> str:
 
 
 def run(config: Config) -> None:
-    output_dir = Path(config.output_dir).expanduser()
+    output_dir = Path(config.output_dir)
     settings = config.settings
     if output_dir.exists() and not output_dir.is_dir():
         raise UserError(f"--output_dir={config.output_dir}: is a file; give a directory")

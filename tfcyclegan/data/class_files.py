@@ -30,7 +30,7 @@ def read_classes(place: str) -> ClassTable:
     """
     if place == CITYSCAPES_NAME and not Path(place).exists():
         return CITYSCAPES
-    path = Path(place).expanduser()
+    path = Path(place)
     flag = f"--classes={place}"
     try:
         text = path.read_text(encoding="utf-8-sig")

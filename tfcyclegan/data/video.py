@@ -18,7 +18,7 @@ from typing import IO, Any, Self
 import numpy as np
 
 from tfcyclegan.data.intake import BadPicture
-from tfcyclegan.errors import UserError
+from tfcyclegan.errors import RunError, UserError
 
 ENDINGS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 QUALITY = 18
@@ -27,6 +27,7 @@ _UNSPECIFIED, _BT709 = 2, 1
 _UNSPECIFIED_RANGE, _LIMITED_RANGE, _FULL_RANGE = 0, 1, 2
 _BT601 = (5, 6)  # for 625 and 525 lines: the same matrix
 _KNOWN = {_BT709: "ITU709", **dict.fromkeys(_BT601, "ITU601")}
+_SPEAKERS = {1: "mono", 2: "stereo"}
 _HIGH_DEFINITION = 720  # rows
 
 
@@ -56,6 +57,27 @@ class Frame:
     time: int
 
 
+class _Clock:
+    """Makes times rise: one that is missing or does not is `step` after the one before."""
+
+    def __init__(self, step: Fraction):
+        self._step = step
+        self._last: int | None = None
+        self._due = Fraction(0)  # unrounded, so that a step of 33.37 units does not drift
+        self.replaced = 0
+
+    def time(self, stored: int | None) -> int:
+        """The time of the next picture, for which the file has `stored`."""
+        if stored is not None and (self._last is None or stored > self._last):
+            self._last, self._due = stored, stored + self._step
+            return stored
+        self.replaced += 1
+        time = round(self._due)
+        self._last = time if self._last is None else max(time, self._last + 1)
+        self._due += self._step
+        return self._last
+
+
 class VideoReader:
     """A video opened for reading.
 
@@ -65,7 +87,8 @@ class VideoReader:
         rate: mean number of pictures per second.
         time_base: unit of time in seconds.
         count: the number of pictures that the file declares, or an estimate; only for progress.
-        notes: what was assumed, and what of the file is not used, one phrase each.
+        notes: what was assumed, and what of the file is not used, one phrase each; `frames` may add
+            to them.
 
     Raises:
         BadPicture: it is not a video, or its colours cannot be converted.
@@ -105,6 +128,12 @@ class VideoReader:
         self.audio = self._container.streams.audio[0] if self._container.streams.audio else None
         left_out = [each for each in self._container.streams if each not in (stream, self.audio)]
         self.notes += [f"a stream of {each.type}, not used" for each in left_out]
+        self._times = self._times_in_order_of_storage() if context.has_b_frames else None
+        if self._times is not None:
+            self.notes.append(
+                "stores its pictures in another order than they are shown, but no times of showing "
+                "them: those of storage are used, in order"
+            )
 
     def _first_frame(self) -> Any:
         try:
@@ -114,6 +143,23 @@ class VideoReader:
         except _library().FFmpegError as error:
             raise BadPicture(f"cannot be decoded ({error.strerror})") from error
         raise BadPicture("holds no picture")
+
+    def _times_in_order_of_storage(self) -> list[int] | None:
+        """The times of all pictures if they rise in the order of storage, though the codec stores
+        pictures in another order than they are shown: AVI's are those of decoding. None otherwise.
+        """
+        times: list[int] = []
+        try:
+            with _library().open(str(self.path)) as again:
+                for packet in again.demux(again.streams.video[0]):
+                    if packet.is_discard or not packet.size:  # the last packet is an empty one
+                        continue
+                    if packet.pts is None or (times and packet.pts <= times[-1]):
+                        return None
+                    times.append(packet.pts)
+        except _library().FFmpegError as error:
+            raise BadPicture(f"cannot be read ({error.strerror})") from error
+        return times
 
     def _matrix_of(self, told: int, rows: int) -> str:
         if told in _KNOWN:
@@ -136,13 +182,16 @@ class VideoReader:
         return told == _FULL_RANGE or pixel_format.startswith("yuvj")
 
     def frames(self) -> Iterator[Frame]:
-        """All pictures in presentation order.
+        """All pictures in presentation order, at times that rise.
 
         Raises:
             BadPicture: a picture cannot be decoded, or its size differs from the first.
         """
         av = _library()
         expected = None
+        clock = _Clock(1 / (self.rate * self.time_base))
+        # the decoder gives a picture the time of its own packet, which has that of another one
+        stored = None if self._times is None else iter(self._times)
         try:
             for frame in self._container.decode(self._stream):
                 expected = expected or (frame.height, frame.width)
@@ -158,9 +207,15 @@ class VideoReader:
                     src_color_range=source,
                     dst_color_range="JPEG",
                 ).to_ndarray()
-                yield Frame(np.rot90(pixels, self._quarter_turns), int(frame.pts))
+                time = clock.time(frame.pts if stored is None else next(stored, None))
+                yield Frame(np.rot90(pixels, self._quarter_turns), time)
         except av.FFmpegError as error:
             raise BadPicture(f"cannot be decoded ({error.strerror})") from error
+        if clock.replaced:
+            self.notes.append(
+                f"{clock.replaced} pictures have no time or one that does not rise: placed by the "
+                "frame rate after the pictures before them"
+            )
 
     def sound(self) -> Iterator[Any]:
         """The packets of its sound, unchanged.
@@ -198,14 +253,19 @@ class VideoWriter:
 
     Args:
         file: a seekable file to write MP4 to.
+        path: its name when it is complete, for messages.
         like: the video that provides times, frame rate and sound.
         height: height of the pictures.
         width: width of the pictures. Odd sides are kept by not subsampling colours, which fewer
             players support.
+
+    Raises:
+        BadPicture: MP4 does not hold the sound.
     """
 
-    def __init__(self, file: IO[bytes], like: VideoReader, height: int, width: int):
+    def __init__(self, file: IO[bytes], path: Path, like: VideoReader, height: int, width: int):
         av = _library()
+        self._path = path
         self._like = like
         self._container = av.open(file, "w", format="mp4")
         self._stream = stream = self._container.add_stream("libx264", rate=like.rate)
@@ -218,12 +278,28 @@ class VideoWriter:
         context.colorspace = context.color_primaries = context.color_trc = tag
         context.color_range = _LIMITED_RANGE
         self._size = height, width
-        self._sound = (
-            self._container.add_stream_from_template(like.audio) if like.audio is not None else None
-        )
+        self._sound = self._sound_like(like.audio) if like.audio is not None else None
+
+    def _sound_like(self, audio: Any) -> Any:
+        try:
+            sound = self._container.add_stream_from_template(audio)
+        except ValueError as error:
+            raise BadPicture(
+                f"has sound of {audio.codec_context.name}, which MP4 does not hold; convert it "
+                "first, for example to AAC"
+            ) from error
+        context = audio.codec_context
+        # WAVE headers tell the number of channels only, and MP4 does not take uncompressed sound so
+        if context.layout.name == f"{context.channels} channels" and context.channels in _SPEAKERS:
+            sound.codec_context.layout = _SPEAKERS[context.channels]
+        return sound
 
     def write(self, frame: Frame) -> None:
-        """Adds a picture, uint8 [H, W, 3] of the declared size."""
+        """Adds a picture, uint8 [H, W, 3] of the declared size.
+
+        Raises:
+            RunError: FFmpeg does not take it.
+        """
         if frame.pixels.shape[:2] != self._size:  # FFmpeg would stretch it
             raise ValueError(f"a frame of {frame.pixels.shape[:2]} in a video of {self._size}")
         av = _library()
@@ -235,15 +311,34 @@ class VideoWriter:
             dst_color_range="MPEG",
         )
         converted.pts, converted.time_base = frame.time, self._like.time_base
-        self._container.mux(self._stream.encode(converted))
+        with self._refusals_told():
+            self._container.mux(self._stream.encode(converted))
 
     def finish(self) -> None:
-        """Adds the sound and completes the file."""
-        self._container.mux(self._stream.encode())
-        for packet in self._like.sound():
-            packet.stream = self._sound
-            self._container.mux(packet)
-        self._container.close()
+        """Adds the sound and completes the file.
+
+        Raises:
+            BadPicture: the sound cannot be read.
+            RunError: FFmpeg does not take it, or cannot complete the file.
+        """
+        with self._refusals_told():
+            self._container.mux(self._stream.encode())
+            for packet in self._like.sound():
+                packet.stream = self._sound
+                self._container.mux(packet)
+            self._container.close()
+
+    @contextlib.contextmanager
+    def _refusals_told(self) -> Iterator[None]:
+        try:
+            yield
+        except _library().FFmpegError as error:
+            if isinstance(error, OSError):  # such as a full disk, which is told as for any file
+                raise
+            raise RunError(
+                f"{self._path}: cannot be written ({error.strerror}); convert the video first, for "
+                f"example by ffmpeg -i {self._like.path.name} CONVERTED.mp4, and translate that"
+            ) from error
 
     def abandon(self) -> None:
         """Closes the file without completing it."""

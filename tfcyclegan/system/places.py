@@ -1,4 +1,5 @@
-"""Places on object stores, such as s3://bucket/runs/mine. Each is worked on in a copy on this disk.
+"""The places that options name: `~` is the home folder, and those on object stores, such as
+s3://bucket/runs/mine, are worked on in a copy on this disk.
 
 Libraries open, map, lock and rename files by name, which no store offers. So inside the program a
 place on a store is the path of its copy, and at the borders it is its address:
@@ -6,12 +7,13 @@ place on a store is the path of its copy, and at the borders it is its address:
     flags, and JSON that this package wrote        address -> path   `localized`
     messages, and text that this package writes    path -> address   `named`
 
-`mirrors` keeps a copy and its store equal. Without places on stores nothing here has an effect.
+`mirrors` keeps a copy and its store equal. Without places on stores only `in_home` has an effect.
 """
 
 import contextlib
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,7 @@ _ADDRESS = re.compile(rf'(?:^|(?<=[",]))({"|".join(SCHEMES)})://')
 # another store's, or what pathlib makes of an address
 _NO_ADDRESS = re.compile(rf"(?:^|(?<=,))(?!(?:{'|'.join(SCHEMES)})://)(?:[a-z]\w+://|(?:s3|gs):/)")
 _ON_DISK_ONLY = ("cache_dir",)
+_HOME = re.compile(r"(?:^|(?<=,)|(?<=hf:))~[\w.-]*(?=/|,|$)")
 
 _roots: set[str] = set()
 _mirrors: list["Mirror"] = []
@@ -40,6 +43,14 @@ def root() -> Path:
     from tfcyclegan.system import downloads
 
     return downloads.cache_directory().resolve() / "stores"
+
+
+def in_home(text: str) -> str:
+    """A text with the home folder for `~`, or that of a user for `~user`, at its start, behind
+    commas and behind hf:. Shells replace a `~` that begins a word, not that of --run_dir=~/run.
+    """
+    # pathlib would raise an error for an unknown user
+    return _HOME.sub(lambda found: os.path.expanduser(found[0]), text)  # noqa: PTH111
 
 
 def localized(text: str) -> str:
@@ -81,8 +92,8 @@ def bring(path: Path) -> None:
 
 @contextlib.contextmanager
 def at_hand(config: Config) -> Iterator[Config]:
-    """Yields a command's options with the paths of copies, which are equal to their stores; at the
-    end the stores have what the command has written.
+    """Yields a command's options with the home folder for `~` and with the paths of copies, which
+    are equal to their stores; at the end the stores have what the command has written.
 
     Args:
         config: the options, a dataclass.
@@ -92,9 +103,11 @@ def at_hand(config: Config) -> Iterator[Config]:
     """
     changed: dict[str, Any] = {}
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
-        given = getattr(config, field.name)
-        if not isinstance(given, str):
+        stated = getattr(config, field.name)
+        if not isinstance(stated, str):
             continue
+        if (given := in_home(stated)) != stated:
+            changed[field.name] = given
         if unknown := _NO_ADDRESS.search(given):
             raise UserError(
                 f"--{field.name}={given}: {unknown[0]} is no store that is known; give a path, or "

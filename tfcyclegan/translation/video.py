@@ -144,7 +144,7 @@ def translate_video(
     Raises:
         UserError: it cannot be read, `output` holds another model's results, or there is no
             instance norm to freeze.
-        RunError: the model's output is not finite.
+        RunError: the model's output is not finite, or the result cannot be written.
     """
     target = output / f"{path.stem}.mp4"
     identity = {**record_of(translators[0], scale), "temporal_ema": temporal_ema}
@@ -159,7 +159,10 @@ def translate_video(
                     _tell(path, reader, scale)
                     if frozen_statistics:
                         translators = with_frozen_statistics(translators, _spread(path, scale))
+                    known = len(reader.notes)
                     flicker = _translate(translators, reader, target, scale, temporal_ema)
+                    for note in reader.notes[known:]:
+                        log(f"{path}: {note}")
                 log(f"{target}: flicker: {flicker}")
                 about = {"flicker": dataclasses.asdict(flicker), "notes": reader.notes}
                 files.write_json(target.with_suffix(".json"), about)
@@ -199,7 +202,7 @@ def _translate(
     flicker = Flicker()
     size = Size(reader.height, reader.width)
     with files.atomic_file(target) as stream:
-        writer = VideoWriter(stream, reader, size.height, size.width)
+        writer = VideoWriter(stream, target, reader, size.height, size.width)
         try:
             before: tuple[np.ndarray, np.ndarray] | None = None
             for frame, made in _translated(translators, reader, scale, target.parent):
