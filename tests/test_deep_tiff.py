@@ -156,6 +156,15 @@ def test_a_description_beyond_ascii_is_kept(tmp_path, stored, kept):
         assert made.pages[0].description == given.pages[0].description
 
 
+def test_a_description_beside_the_axes_that_tifffile_writes_is_kept(tmp_path):
+    options = {**MINISBLACK, "description": "stained", "metadata": {"axes": "ZYX"}}
+    source = write(tmp_path / "in.tif", samples("uint16", 2, 20, 24), options)
+    with open_measurement(source) as stack:
+        translated(stack, tmp_path / "out.tif", values_of(stack, 0, 65535))
+    with tifffile.TiffFile(tmp_path / "out.tif") as made:
+        assert made.pages[0].description == "stained" and made.series[0].axes == "ZYX"
+
+
 @pytest.mark.parametrize("code", ["utf-8", "latin-1"])
 def test_a_unit_of_imagej_beyond_ascii_is_escaped_as_imagej_does(tmp_path, code):
     description = "ImageJ=1.54f\nimages=1\nunit=µm\nyunit=Å\n".encode(code)

@@ -165,7 +165,9 @@ def _description(file: Any, kind: str, axes: str, values: Values) -> dict[str, A
         found = {key: _escaped(told[key]) for key in kept if key in told}
         return {"metadata": {"axes": axes, **found}}
     if file.is_shaped:
-        return {"metadata": {"axes": axes}}
+        # its axes are in the last description, the user's own may be before it
+        own = {"description": _own_description(file)} if file.pages.first.description1 else {}
+        return {"metadata": {"axes": axes}, **own}
     # the user's description of the picture; axes are the pages, as before
     return {"description": _own_description(file), "metadata": None}
 
