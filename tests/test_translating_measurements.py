@@ -310,3 +310,34 @@ def test_scenes_in_tiles_are_those_of_the_whole_network(given, tmp_path):
             tmp_path / "scaled",
             scale=images.Scale("resize_and_crop", Size(32, 32), Size(32, 32)),
         )
+
+
+@pytest.mark.parametrize("ending", [".npy", ".nii"])
+def test_scenes_are_as_large_as_before_where_a_u_net_sees_them_mirrored_over_whole_tiles(
+    given, tmp_path, ending
+):
+    """Of a plane of 260x70, which it sees as 512x256, 22 of 32 tiles of 64 lie beyond."""
+    network = make_generator(
+        "unet_256",
+        base_filters=1,
+        in_channels=1,
+        out_channels=1,
+        init="kaiming",
+        init_gain=1.0,
+        seed=0,
+    )
+    scene = np.random.default_rng(0).normal(0, 1, (260, 70)).astype(np.float32)
+    if ending == ".npy":
+        np.save(given / "scene.npy", scene)
+    else:
+        nibabel.save(nibabel.Nifti1Image(scene[..., np.newaxis], np.eye(4)), given / "scene.nii")
+    pair = ValuePair(*[values("float32", -3, 3)] * 2)
+    for name, tiler in (("whole", None), ("tiled", Tiler(network, 64))):
+        model = Translator({}, 1, 256, as_function(network), tiler, values=pair)
+        translate_measurements([model], given, tmp_path / name, previews=Previews())
+    load = read if ending == ".npy" else lambda path: nibabel.load(path).get_fdata()
+    whole, tiled = (load(tmp_path / name / f"scene{ending}") for name in ("whole", "tiled"))
+    assert np.squeeze(tiled).shape == (260, 70) and whole.std() > 0.1
+    np.testing.assert_allclose(tiled, whole, atol=2e-4)
+    counts = [record(tmp_path / name)["counted_values"] for name in ("whole", "tiled")]
+    assert counts[0] == counts[1]
