@@ -14,11 +14,13 @@ from tfcyclegan import cli
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.source import open_source
+from tfcyclegan.data.values import Values
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 from tfcyclegan.translation import data_sets
 from tfcyclegan.translation.data_sets import translate_data
 from tfcyclegan.translation.translators import Translator
+from tfcyclegan.translation.value_pair import ValuePair
 
 NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda batch: -batch)
 HALF = images.Scale("resize_and_crop", Size(8, 16), Size(8, 16))
@@ -59,6 +61,31 @@ def test_names_and_labels_stay_and_pictures_change(data, tmp_path):  # noqa: F81
         "scale": "original",
     }
     assert not (tmp_path / "out" / ".work").exists()
+
+
+def test_labels_of_pictures_that_become_measurements_are_left_out_and_told(
+    data,  # noqa: F811
+    tmp_path,
+    capsys,
+):
+    """A data set of measurements has no labels, and so no classes."""
+    heat = ValuePair(None, Values("float32", (-10.0,), (40.0,)))
+    model = Translator({"direction": "ab"}, 3, 4, lambda batch: batch[..., :1], values=heat)
+    source, out = open_source(data), tmp_path / "out"
+    capsys.readouterr()
+    translate_data([model], source, ["train", "val"], out, scale=None)
+    told = capsys.readouterr().out
+    for split in ("train", "val"):
+        assert f"split {split}: its labels are left out, since a data set of measurements" in told
+    made = files.read_json(out / "manifest.json")
+    total = sum(source.counts.values())
+    assert made["left_out"] == {"labels of pictures that became measurements": total}
+    assert f"not used, labels of pictures that became measurements: {total}" in told
+    after = open_source(out)
+    assert not after.labelled and after.classes is None
+    assert [each.filename for each in after.examples("val")] == [
+        each.filename for each in source.examples("val")
+    ]
 
 
 def test_labels_follow_the_size_of_their_pictures(data, tmp_path):  # noqa: F811

@@ -137,6 +137,56 @@ def test_every_layout_comes_back_as_the_same_kind(tmp_path, layout):
         np.testing.assert_array_equal(after, before)
 
 
+@pytest.mark.parametrize(
+    ("stored", "kept"),
+    [
+        ("0.3 µm".encode(), "0.3 µm".encode()),
+        ("Müller µm".encode("latin-1"), "Müller µm".encode()),
+        (b"in neither \x81", b"in neither \x81"),
+    ],
+)
+def test_a_description_beyond_ascii_is_kept(tmp_path, stored, kept):
+    """Text in UTF-8, which tifffile and ImageJ read; bytes of neither code as they are."""
+    options = {**MINISBLACK, "description": stored, "metadata": None}
+    source = write(tmp_path / "in.tif", samples("uint16", 20, 24), options)
+    with open_measurement(source) as picture:
+        translated(picture, tmp_path / "out.tif", values_of(picture, 0, 65535))
+    assert kept + b"\0" in (tmp_path / "out.tif").read_bytes()
+    with tifffile.TiffFile(source) as given, tifffile.TiffFile(tmp_path / "out.tif") as made:
+        assert made.pages[0].description == given.pages[0].description
+
+
+def test_a_description_beside_the_axes_that_tifffile_writes_is_kept(tmp_path):
+    options = {**MINISBLACK, "description": "stained", "metadata": {"axes": "ZYX"}}
+    source = write(tmp_path / "in.tif", samples("uint16", 2, 20, 24), options)
+    with open_measurement(source) as stack:
+        translated(stack, tmp_path / "out.tif", values_of(stack, 0, 65535))
+    with tifffile.TiffFile(tmp_path / "out.tif") as made:
+        assert made.pages[0].description == "stained" and made.series[0].axes == "ZYX"
+
+
+@pytest.mark.parametrize("code", ["utf-8", "latin-1"])
+def test_a_unit_of_imagej_beyond_ascii_is_escaped_as_imagej_does(tmp_path, code):
+    description = "ImageJ=1.54f\nimages=1\nunit=µm\nyunit=Å\n".encode(code)
+    options = {**MINISBLACK, "description": description, "metadata": None}
+    source = write(tmp_path / "in.tif", samples("uint16", 20, 24), options)
+    with open_measurement(source) as picture:
+        translated(picture, tmp_path / "out.tif", values_of(picture, 0, 65535))
+    with tifffile.TiffFile(tmp_path / "out.tif") as made:
+        said = made.imagej_metadata
+        assert (said["unit"], said["yunit"]) == (r"\u00b5m", r"\u00c5")
+
+
+def test_names_and_units_of_ome_beyond_ascii_are_kept(tmp_path):
+    metadata = {"axes": "YX", "PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm"}
+    options = {**MINISBLACK, "ome": True, "metadata": metadata | {"Channel": {"Name": ["β"]}}}
+    source = write(tmp_path / "in.ome.tif", samples("uint16", 20, 24), options)
+    with open_measurement(source) as picture:
+        values = Values("uint16", (0.0,), (65535.0,), names=picture.names)
+        translated(picture, tmp_path / "out.ome.tif", values)
+    assert described(tmp_path / "out.ome.tif")[1]["ome"] == described(source)[1]["ome"]
+
+
 def test_planes_are_read_by_axes_not_by_shape(tmp_path):
     given = samples("uint16", 2, 3, 4, 20, 24)
     source = write(

@@ -366,3 +366,16 @@ def test_files_without_the_mark_and_folders_of_several_series(tmp_path):
     save_series(tmp_path / "two", volume(2))
     save(dataset(volume(1)[0], SeriesInstanceUID="1.2.3"), tmp_path / "two" / "other.dcm")
     assert refusal(tmp_path / "two") == "holds 2 series; move each into a folder of its own"
+
+
+def test_hidden_files_beside_a_series_are_none_of_it(tmp_path):
+    """macOS puts ._IM001.dcm beside IM001.dcm on disks that are not its own."""
+    save_series(tmp_path / "ct", volume(2))
+    (tmp_path / "ct" / "._IM001.dcm").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
+    found, series = read_all(tmp_path / "ct")
+    np.testing.assert_array_equal(found, volume(2))
+    assert len(series.series.slices) == 2
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "ct" / "._IM001.dcm").rename(tmp_path / "hidden" / "._IM001.dcm")
+    told = "holds no DICOM slices (1 hidden files and folders)"
+    assert refusal(tmp_path / "hidden") == told

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 import tifffile
 
+from data_prep import arrays
 from tfcyclegan.config import Size
 from tfcyclegan.data import images
+from tfcyclegan.data.source import open_source
 from tfcyclegan.data.values import Values
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.networks import make_generator
 from tfcyclegan.translation.measured_files import MeasuredFile
+from tfcyclegan.translation.measured_splits import translate_measured_split
 from tfcyclegan.translation.measurements import Previews, translate_measurements
 from tfcyclegan.translation.tiling import Tiler
 from tfcyclegan.translation.translators import Translator, as_function, translate_path
@@ -310,3 +313,62 @@ def test_scenes_in_tiles_are_those_of_the_whole_network(given, tmp_path):
             tmp_path / "scaled",
             scale=images.Scale("resize_and_crop", Size(32, 32), Size(32, 32)),
         )
+
+
+@pytest.mark.parametrize("ending", [".npy", ".nii"])
+def test_scenes_are_as_large_as_before_where_a_u_net_sees_them_mirrored_over_whole_tiles(
+    given, tmp_path, ending
+):
+    """Of a plane of 260x70, which it sees as 512x256, 22 of 32 tiles of 64 lie beyond."""
+    network = make_generator(
+        "unet_256",
+        base_filters=1,
+        in_channels=1,
+        out_channels=1,
+        init="kaiming",
+        init_gain=1.0,
+        seed=0,
+    )
+    scene = np.random.default_rng(0).normal(0, 1, (260, 70)).astype(np.float32)
+    if ending == ".npy":
+        np.save(given / "scene.npy", scene)
+    else:
+        nibabel.save(nibabel.Nifti1Image(scene[..., np.newaxis], np.eye(4)), given / "scene.nii")
+    pair = ValuePair(*[values("float32", -3, 3)] * 2)
+    for name, tiler in (("whole", None), ("tiled", Tiler(network, 64))):
+        model = Translator({}, 1, 256, as_function(network), tiler, values=pair)
+        translate_measurements([model], given, tmp_path / name, previews=Previews())
+    load = read if ending == ".npy" else lambda path: nibabel.load(path).get_fdata()
+    whole, tiled = (load(tmp_path / name / f"scene{ending}") for name in ("whole", "tiled"))
+    assert np.squeeze(tiled).shape == (260, 70) and whole.std() > 0.1
+    np.testing.assert_allclose(tiled, whole, atol=2e-4)
+    counts = [record(tmp_path / name)["counted_values"] for name in ("whole", "tiled")]
+    assert counts[0] == counts[1]
+
+
+def test_previews_of_a_split_are_thinned_as_those_of_files(tmp_path):
+    """Every second row and column of 6x1030."""
+    scene = np.random.default_rng(0).uniform(0, 9, (6, 1030)).astype(np.float32)
+    for split in ("trainA", "trainB", "testA"):
+        (tmp_path / "in" / split).mkdir(parents=True)
+        np.save(tmp_path / "in" / split / "scene.npy", scene + (split == "testA"))
+    arrays.run(
+        arrays.Config(
+            input_dir=str(tmp_path / "in"),
+            output_dir=str(tmp_path / "data"),
+            range_a="0:10",
+            range_b="0:10",
+        )
+    )
+    source = open_source(tmp_path / "data")
+    model = identity(source.values["A"], source.values["B"])
+    options = {"previews": Previews()}
+    translate_measured_split([model], source, "testA", tmp_path / "split", **options)
+    translate_measurements([model], tmp_path / "in" / "testA", tmp_path / "files", **options)
+    of_split, of_file = (
+        images.to_array(images.Image.open(tmp_path / place))
+        for place in ("split/previews/scene.png", "files/previews/scene.npy.png")
+    )
+    assert read(tmp_path / "split" / "scene.npy").shape[:2] == (6, 1030)
+    assert of_split.shape[:2] == (3, 515)
+    np.testing.assert_array_equal(of_split, of_file)

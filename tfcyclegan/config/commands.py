@@ -125,7 +125,7 @@ class TranslateConfig(MeasuredOptions, EngineOptions):
     output_data: str = option(
         "",
         "directory of a new data set with the translated pictures of --data_dir and their names "
-        "and labels",
+        "and labels; pictures that become measurements lose their labels",
     )
 
     report: bool = option(

@@ -176,7 +176,10 @@ def _only_series(path: Path, left_out: Counter[str]) -> Series:
     if not path.is_dir():
         found = dicom_slices.group([path], left_out)
     else:
-        inside = sorted(each for each in path.iterdir() if each.is_file())
+        # hidden files are none of it, as in `dicom_slices.find`: macOS writes ._IM001.dcm
+        inside = sorted(
+            each for each in path.iterdir() if each.is_file() and not each.name.startswith(".")
+        )
         found = dicom_slices.group(inside, left_out) or dicom_slices.find(path, left_out)
     if not found:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))

@@ -4,7 +4,9 @@ Photometric interpretation, planar layout and axes are always given: tifffile's 
 array's shape would make a different file.
 """
 
+import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,8 +162,30 @@ def _description(file: Any, kind: str, axes: str, values: Values) -> dict[str, A
     if kind == "imagej":
         kept = ("spacing", "unit", "yunit", "zunit", "finterval", "fps", "loop", "xorigin")
         told = file.imagej_metadata or {}
-        return {"metadata": {"axes": axes, **{key: told[key] for key in kept if key in told}}}
+        found = {key: _escaped(told[key]) for key in kept if key in told}
+        return {"metadata": {"axes": axes, **found}}
     if file.is_shaped:
-        return {"metadata": {"axes": axes}}
+        # its axes are in the last description, the user's own may be before it
+        own = {"description": _own_description(file)} if file.pages.first.description1 else {}
+        return {"metadata": {"axes": axes}, **own}
     # the user's description of the picture; axes are the pages, as before
-    return {"description": file.pages.first.description, "metadata": None}
+    return {"description": _own_description(file), "metadata": None}
+
+
+def _escaped(told: Any) -> Any:
+    """An entry of ImageJ's metadata with text in ASCII, escaped as ImageJ does: tifffile writes no
+    other.
+    """
+    if not isinstance(told, str):
+        return told
+    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], told)
+
+
+def _own_description(file: Any) -> bytes:
+    """The first description, in UTF-8, since tifffile takes text in ASCII only but any bytes; as it
+    is if it is no text.
+    """
+    told = file.pages.first.tags.valueof("ImageDescription", "")
+    if isinstance(told, str):
+        return told.encode()
+    return told if isinstance(told, bytes) else b""

@@ -1,5 +1,6 @@
 """A prepared data set -> the same data set with translated pictures: names and labels are kept, so
-that a segmenter can learn from it.
+that a segmenter can learn from it. If they become measurements, whose records hold no labels, the
+labels are left out, which is told and counted.
 
 The output directory has the form that data_prep writes (`data.shards`, `data.manifest`), so
 `open_source` reads it like any other. Until its manifest is there, `.work/` holds the request and a
@@ -48,6 +49,7 @@ _Stored = records.Picture | records.StoredArray
 SHARD_PICTURES = 500
 """Most pictures per shard, since an interrupted shard is translated again."""
 LABEL_RESIZED = "label resized with its picture, by nearest pixels"
+NO_LABELS = notes.LeftOut("labels of pictures that became measurements")
 
 
 def translate_data(
@@ -80,7 +82,8 @@ def translate_data(
     """
     for split in splits:
         source.require(split)
-    labelled = [split for split in splits if split in source.labelled]
+    with_labels = [split for split in splits if split in source.labelled]
+    labelled = [] if translators[0].values.written else with_labels
     unlabelled = tuple(split for split in splits if split not in labelled)
     labelling = (
         Labelling(source.require_labels(labelled[0]), unlabelled) if labelled else Labelling()
@@ -108,6 +111,11 @@ def translate_data(
             log(f"{output}: already complete: {manifest.counts(made)}")
             return
         _claim(output, request)
+        for split in with_labels if not labelled else ():
+            log(
+                f"{Split(source, split)}: its labels are left out, since a data set of "
+                "measurements holds none"
+            )
         written = _write_shards(
             translators,
             source,
@@ -382,6 +390,8 @@ def _stages(
         example, (height, width) = translated.example, translated.picture.shape[:2]
         if values.written is not None:
             tallies.append(count(values.written, translated.picture))
+            if example.label is not None:
+                noted.append(NO_LABELS)
             return records.StoredArray.of(
                 translated.picture,
                 values.written.dtype,

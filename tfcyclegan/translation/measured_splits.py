@@ -22,6 +22,7 @@ from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress
 from tfcyclegan.translation import array_files
 from tfcyclegan.translation.measured_files import (
+    PREVIEW_SIDE,
     PREVIEWS,
     RESIZED,
     PngPlanes,
@@ -102,7 +103,8 @@ def translate_measured_split(
         ledger.journal.add(plane.name, {RESIZED} if resized else (), tally=plane.tally)
         if previews and written:
             beside = output / PREVIEWS / path.relative_to(output).with_suffix(".png")
-            picture = PngPlanes(beside, Shape(1, *plane.array.shape), written, previews.display)
+            shape, display = Shape(1, *plane.array.shape), previews.display
+            picture = PngPlanes(beside, shape, written, display, PREVIEW_SIDE)
             picture.write(plane.array)
             picture.finish()
         content = (

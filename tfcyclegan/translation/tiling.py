@@ -96,12 +96,6 @@ class Source:
         return Source(height, width, self.channels, read)
 
 
-def _common(at: Window, inside: Window) -> Window:
-    """The part of a window inside another one that starts at 0, 0; may be empty."""
-    bottom, right = min(at.bottom, inside.bottom), min(at.right, inside.right)
-    return Window(min(at.top, bottom), min(at.left, right), bottom, right)
-
-
 def _reflected(places: np.ndarray, length: int) -> np.ndarray:
     turned = places % (2 * length)
     return np.minimum(turned, 2 * length - 1 - turned)
@@ -204,7 +198,6 @@ class Tiler:
             UserError: the disk has no space for them.
             RunError: the generator's output is not finite.
         """
-        inside = Window(0, 0, source.height, source.width)
         height, width = (
             padded_side(side, self._generator.size_multiple)
             for side in (source.height, source.width)
@@ -218,10 +211,10 @@ class Tiler:
             raise UserError(
                 f"{scratch}: needs {sizes}; free some space, or choose a folder on another disk"
             )
-        total = sum(
-            len(list(windows(round(height * scale), round(width * scale), scale, self._tile)))
-            for scale in self._plan[0]
-        )
+        *inner, last = self._plan[0]
+        maps = [(round(height * scale), round(width * scale), scale) for scale in inner]
+        maps.append((source.height, source.width, last))
+        total = sum(len(list(windows(*each, self._tile))) for each in maps)
         label = f"{label}{width}x{height} in tiles ({needed / 1e9:.1f} GB of disk)"
 
         def advance() -> None:
@@ -230,9 +223,7 @@ class Tiler:
             progress.advance()
 
         def use(at: Window, values: np.ndarray) -> Result:
-            part = images.require_numbers(values[0])
-            rows, columns = inside.bottom - at.top, inside.right - at.left
-            return make(_common(at, inside), part[: max(rows, 0), : max(columns, 0)])
+            return make(at, images.require_numbers(values[0]))
 
         with Progress(total, unit="tile", label=label) as progress:
             operations = _TiledOperations(
@@ -240,8 +231,8 @@ class Tiler:
             )
             with tf.device(self._device):
                 translated = self._generator.compute(operations.source, operations)
-            for at, result in operations.walk(translated, use):
-                yield _common(at, inside), result
+            inside = Window(0, 0, source.height, source.width)
+            yield from operations.walk(translated, use, inside)
 
 
 def padded_side(side: int, multiple: int) -> int:
@@ -339,11 +330,14 @@ class _TiledOperations(Operations):
         )
 
     def walk(
-        self, x: Map, use: Callable[[Window, np.ndarray], Result]
+        self, x: Map, use: Callable[[Window, np.ndarray], Result], inside: Window | None = None
     ) -> Iterator[tuple[Window, Result]]:
-        """The results of `use` for each tile of a map, float32 [1, h, w, C], in order."""
+        """The results of `use` for each tile of a map, float32 [1, h, w, C], in order, or of its
+        part `inside`, which starts at 0, 0.
+        """
         scale = x.height / self._height
         self.passes.append(scale)
+        height, width = (inside.bottom, inside.right) if inside else (x.height, x.width)
 
         def one(at: Window) -> tuple[Window, Result]:
             with tf.device(self._device):
@@ -351,7 +345,7 @@ class _TiledOperations(Operations):
 
         with ThreadPoolExecutor(_THREADS) as pool:
             for result in in_order(
-                pool, one, windows(x.height, x.width, scale, self._tile), ahead=_THREADS - 1
+                pool, one, windows(height, width, scale, self._tile), ahead=_THREADS - 1
             ):
                 yield result
                 self._advance()
