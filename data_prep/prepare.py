@@ -35,6 +35,7 @@ from typing import Any
 
 from PIL import Image
 
+from data_prep import twins
 from data_prep.request import Origin, Request, Taken, TakenArray
 from data_prep.request import Source as Source  # scripts import it from here
 from tfcyclegan.data import intake, manifest, records, shards
@@ -223,13 +224,11 @@ def _prepare(request: Request, output_dir: Path) -> None:
         values=request.values,
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
-    twins = _twins(notes)
-    _say_twins(output_dir, twins)
+    shared = twins.find(notes)
+    twins.tell(output_dir, shared)
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
-    counted = {
-        f"{split} in {trained}": len(pictures) for (split, trained), pictures in twins.items()
-    }
+    counted = {f"{split} in {other}": len(pictures) for (split, other), pictures in shared.items()}
     files.write_json(
         output_dir / MANIFEST, {**made, **({TWINS: counted} if counted else {}), **request.remarks}
     )
@@ -324,63 +323,6 @@ def _take(source: Origin, max_pixels: int) -> _Verdict:
         return _Verdict([], f"{_UNREADABLE}: {error.strerror or error}")
     except intake.BadPicture as error:
         return _Verdict([], str(error))
-
-
-def _twins(
-    notes: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Pictures with the same bytes in a training split and in another split: {(other, training):
-    [(picture, training picture)]}.
-
-    Shards that an older version finished have no digests and give none.
-    """
-    digests = {
-        split: [item for note in of_split for item in note.get("digests", {}).items()]
-        for split, of_split in notes.items()
-    }
-    training = sorted(split for split in notes if split.startswith("train"))
-    found = {}
-    for one in training:
-        names = {digest: name for name, digest in digests[one]}
-        for split in digests.keys() - {other for other in training if other <= one}:
-            found[split, one] = [
-                (name, names[digest]) for name, digest in digests[split] if digest in names
-            ]
-    return {splits: pictures for splits, pictures in sorted(found.items()) if pictures}
-
-
-def _say_twins(
-    output_dir: Path, twins: Mapping[tuple[str, str], Sequence[tuple[str, str]]]
-) -> None:
-    def shown(pictures: Sequence[tuple[str, str]]) -> str:
-        told = ", ".join(
-            f"{manifest.printable(one)} is {manifest.printable(other)}"
-            for one, other in pictures[:3]
-        )
-        return told + (f", and {len(pictures) - 3} more" if len(pictures) > 3 else "")
-
-    held_out = [
-        picture
-        for (split, _), pictures in twins.items()
-        if not split.startswith("train")
-        for picture in pictures
-    ]
-    of_both = [
-        picture
-        for (split, _), pictures in twins.items()
-        if split.startswith("train")
-        for picture in pictures
-    ]
-    if held_out:
-        log(
-            f"{output_dir}: warning: val or test pictures are also in training, byte for byte: "
-            f"{shown(held_out)}; scores would be too good"
-        )
-    if of_both:
-        log(
-            f"{output_dir}: warning: pictures are in both domains, byte for byte: "
-            f"{shown(of_both)}; is one of them a copy of the other?"
-        )
 
 
 def _write_here(
