@@ -32,7 +32,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from data_prep import prepare
 from data_prep.folders import OPTIONAL, REQUIRED, find_beside
@@ -153,7 +152,13 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
         splits=splits,
         settings=settings | {"format": command.rpartition(".")[2]},
         inputs={split: _digest(input_dir, there.files) for split, there in found.items()}
-        | _mask_digests(config, input_dir, opened),
+        | _mask_digests(config, input_dir, {split: each.paths for split, each in found.items()}),
+        # versions up to 0.2.0 recorded the masks of those files alone that could be opened
+        earlier_inputs=_mask_digests(
+            config,
+            input_dir,
+            {split: [file.path for file in of_split] for split, of_split in opened.items()},
+        ),
         max_bad=config.max_bad,
         max_pixels=_MAX_PIXELS,
         shards=config.shards,
@@ -399,13 +404,18 @@ def _digest(input_dir: Path, paths: Sequence[Path]) -> str:
 
 
 def _mask_digests(
-    config: MeasurementOptions, input_dir: Path, opened: Mapping[str, Sequence[MeasuredFile]]
-) -> dict[str, Any]:
+    config: MeasurementOptions, input_dir: Path, paths: Mapping[str, Sequence[Path]]
+) -> dict[str, str]:
+    """The digests of the masks of the files `paths` of each split, by their folders."""
     if not config.mask:
         return {}
     return {
         MASK_FOLDER.format(split=split): _digest(
-            input_dir, [file.mask for file in of_split if file.mask]
+            input_dir,
+            [
+                _mask_of(input_dir, split, path.relative_to(input_dir / split).as_posix())
+                for path in of_split
+            ],
         )
-        for split, of_split in opened.items()
+        for split, of_split in paths.items()
     }

@@ -118,6 +118,25 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
     # left by a run that was killed right after writing its manifest
     files.remove(output_dir / shards.WORK, ignore_errors=True)
     log(f"{output_dir}: already complete: {manifest.counts(made)}")
+    _say_unreadable(output_dir)
+
+
+def _say_unreadable(output_dir: Path) -> None:
+    """Says how many files a complete data set lacks because the system could not read them: that
+    they can be read now, as after chmod, changes neither their sizes nor their times.
+    """
+    path = output_dir / QUARANTINE
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        # quotes in names are escaped, so that no name looks like this
+        count = sum(f'"reason": "{_UNREADABLE}' in line for line in lines)
+    if count:
+        log(
+            f"{output_dir}: left out then, since they could not be read: "
+            f"{quantity(count, 'file')}, listed in {QUARANTINE}; if that has changed, remove "
+            f"{output_dir} and run the same command again"
+        )
 
 
 def _as_then(request: Request, made: Mapping[str, Any], output_dir: Path) -> Request:
@@ -137,7 +156,7 @@ def _as_then(request: Request, made: Mapping[str, Any], output_dir: Path) -> Req
 
 
 def _refuse_other(request: Request, output_dir: Path, there: Mapping[str, Any]) -> None:
-    differences = _differences(there, request.identity(), request.usual)
+    differences = _differences(there, request)
     if differences:
         raise UserError(
             f"{output_dir}: holds the data of another request ({'; '.join(differences)}); choose "
@@ -145,20 +164,19 @@ def _refuse_other(request: Request, output_dir: Path, there: Mapping[str, Any]) 
         )
 
 
-def _differences(
-    there: Mapping[str, Any], here: Mapping[str, Any], usual: Mapping[str, Any]
-) -> list[str]:
+def _differences(there: Mapping[str, Any], request: Request) -> list[str]:
+    here = request.identity()
     found = (
         []
         if there["name"] == here["name"]
         else [f"--name: {there['name']} there, {here['name']} here"]
     )
     for part in ("settings", "inputs"):
-        unnamed = usual if part == "settings" else {}
+        unnamed = request.usual if part == "settings" else {}
         then, now = there.get(part, {}), here[part]
         for key in sorted({*then, *now}):
             old, new = (one.get(key, unnamed.get(key)) for one in (then, now))
-            if old == new:
+            if old == new or (part == "inputs" and old == request.earlier_inputs.get(key, new)):
                 continue
             if part == "settings":
                 found.append(f"--{key}: {old} there, {new} here")
@@ -249,7 +267,7 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
         earlier = files.read_json_object(path)
         with files.understanding(path):
             changed, stopped, left = (
-                bool(_differences(earlier["request"], request.identity(), request.usual)),
+                bool(_differences(earlier["request"], request)),
                 earlier["stopped_by_bad"],
                 set(earlier["shards"]),
             )

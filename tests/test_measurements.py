@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from data_prep import arrays, measured_files
+from data_prep import arrays, measured_files, measurements
 from data_prep.value_ranges import Sketch
 from tfcyclegan.data import shards
 from tfcyclegan.data.records import stored_type
@@ -214,6 +214,49 @@ def test_a_file_that_is_repaired_is_stored_and_no_other_twice(tmp_path, monkeypa
         np.testing.assert_array_equal(stored[name][..., 0], field(seed, 40, 40))
     listed = {shard["file"] for split in manifest["splits"].values() for shard in split["shards"]}
     assert {path.name for path in (tmp_path / "out").glob("*.tfrecord*")} == listed
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_complete_set_says_which_files_it_lacks_that_may_be_readable_now(
+    tmp_path, monkeypatch, capsys, masked
+):
+    """As when the command is repeated after chmod and `--max_bad` has let the set be completed."""
+    names = [f"train{letter}/{name}.npy" for letter in "AB" for name in "ab"]
+    write(tmp_path / "root", {name: field(seed, 4, 4) for seed, name in enumerate(names)})
+    if masked:
+        ones = {name.replace("/", "_mask/"): np.ones((4, 4), np.uint8) for name in names}
+        write(tmp_path / "root", ones)
+    options = {"max_bad": 1, "mask": masked}
+    with monkeypatch.context() as context:
+        context.setattr(np, "load", refusing(tmp_path / "root/trainA/b.npy"))
+        made = prepare(tmp_path / "root", tmp_path / "out", **options)
+    assert made["splits"]["trainA"]["records"] == 1
+    capsys.readouterr()
+    assert prepare(tmp_path / "root", tmp_path / "out", **options) == made
+    assert (
+        f"{tmp_path}/out: left out then, since they could not be read: 1 file, listed in "
+        f"quarantine.jsonl; if that has changed, remove {tmp_path}/out and run the same command "
+        "again\n"
+    ) in capsys.readouterr().out
+
+
+def test_a_set_whose_masks_an_older_version_recorded_stays_usable(tmp_path, capsys):
+    """It recorded the masks of those files alone that it could open."""
+    names = [f"train{letter}/{name}.npy" for letter in "AB" for name in "ab"]
+    write(tmp_path / "root", {name: field(seed, 4, 4) for seed, name in enumerate(names)})
+    ones = {name.replace("/", "_mask/"): np.ones((4, 4), np.uint8) for name in names}
+    write(tmp_path / "root", ones)
+    (tmp_path / "root/trainA/b.npy").write_bytes(b"garbage")
+    made = prepare(tmp_path / "root", tmp_path / "out", mask=True, max_bad=1)
+    of_opened = measurements._digest(tmp_path / "root", [tmp_path / "root/trainA_mask/a.npy"])
+    assert made["request"]["inputs"]["trainA_mask"] != of_opened
+    made["request"]["inputs"]["trainA_mask"] = of_opened
+    (tmp_path / "out/manifest.json").write_text(json.dumps(made))
+    prepare(tmp_path / "root", tmp_path / "out", mask=True, max_bad=1)
+    assert "already complete" in capsys.readouterr().out
+    write(tmp_path / "root", {"trainA_mask/a.npy": np.ones((4, 4), np.uint16)})
+    with pytest.raises(UserError, match="trainA_mask: the input has changed"):
+        prepare(tmp_path / "root", tmp_path / "out", mask=True, max_bad=1)
 
 
 def test_a_bad_file_that_is_stored_in_parts_is_one(tmp_path, monkeypatch):
