@@ -30,7 +30,8 @@ Makes a folder that `python -m data_prep.nifti` reads:
         valB/ testB/   files of the same names   T2w of the same places
 
 With --pairs, trainB holds left_posterior.nii.gz and left_anterior.nii.gz instead, for
-`data_prep.nifti --aligned` and `train --method=pix2pix`: an upper bound for unpaired training.
+`data_prep.nifti --aligned` and `train --method=pix2pix`: an upper bound for unpaired training. The
+two need folders of their own.
 """
 
 import functools
@@ -38,6 +39,7 @@ import gzip
 import io
 import sys
 import zipfile
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,10 +118,25 @@ def volume(contrast: str, side: str) -> Any:
     return nibabel.Nifti1Image.from_bytes(gzip.decompress(content))
 
 
+def _refuse_other(config: Config, wanted: Set[str]) -> None:
+    """Raises UserError if the folder holds volumes of the other kind of training: data made of both
+    would show the same places in A and B without saying so.
+    """
+    others = sorted(parts(pairs=not config.pairs).keys() - wanted)
+    there = [path for path in others if (Path(config.output_dir).expanduser() / path).exists()]
+    if there:
+        made = "without --pairs" if config.pairs else "with --pairs"
+        raise UserError(
+            f"--output_dir={config.output_dir}: holds {there[0]}, made {made}; choose another "
+            "folder"
+        )
+
+
 def run(config: Config) -> None:
     output = Path(config.output_dir)
     files.require_no_file("output_dir", output)
     wanted = parts(pairs=config.pairs)
+    _refuse_other(config, wanted.keys())
     missing = {path: cut for path, cut in wanted.items() if not (output / path).exists()}
     for path, (contrast, side, (first, end)) in missing.items():
         # nibabel moves the origin with the first plane

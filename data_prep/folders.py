@@ -312,14 +312,19 @@ def run(config: Config) -> None:
 
 
 def _is_side_by_side(input_dir: Path) -> bool:
-    """Whether aligned pictures are side by side in files; UserError if both kinds exist."""
-    both = [name for name in ("train", "trainA") if (input_dir / name).is_dir()]
-    if len(both) == 2:
+    """Whether aligned pictures are side by side in files; UserError if folders of both kinds exist,
+    even for different purposes, since those of one kind would not be read.
+    """
+    joined, apart = (
+        [name for name in names if (input_dir / name).is_dir()]
+        for names in (aligned.PURPOSES, SPLITS)
+    )
+    if joined and apart:
         raise UserError(
-            f"{input_dir}: --aligned: holds train, for files with A and B side by side, and also "
-            "trainA; move one of them away"
+            f"{input_dir}: --aligned: holds {joined[0]}, for files with A and B side by side, and "
+            f"also {apart[0]}; move one of them away"
         )
-    return both == ["train"]
+    return "train" in joined
 
 
 def _mend(config: Config, input_dir: Path, folder: str) -> str:

@@ -32,7 +32,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from data_prep import prepare
 from data_prep.folders import OPTIONAL, REQUIRED, find_beside
@@ -110,6 +109,8 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
     found = _find_all(config, input_dir, find)
     left_out = _tell_left_out(config, input_dir, found)
     opened, bad = _open_all(config, input_dir, found, open_)
+    if config.aligned:
+        _leave_out_partners(opened, bad)
     check_disjoint(
         config.group_by,
         {split: {file.name: file.group for file in of_split} for split, of_split in opened.items()},
@@ -129,11 +130,13 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
     stored = stored_type(each.dtype for each in values.values())
     splits: dict[str, list[Origin]] = {
         split: [
-            source
-            for file in of_split
-            for source in sources_of(file, values[split[-1]], stored, config.tiles)
+            *(
+                source
+                for file in of_split
+                for source in sources_of(file, values[split[-1]], stored, config.tiles)
+            ),
+            *bad[split],
         ]
-        + bad[split]
         for split, of_split in opened.items()
     }
     aligned = _check_aligned(named, mixed=config.allow_mixed) if config.aligned else []
@@ -149,7 +152,13 @@ def run(config: MeasurementOptions, *, find: Find, open_: Open, command: str) ->
         splits=splits,
         settings=settings | {"format": command.rpartition(".")[2]},
         inputs={split: _digest(input_dir, there.files) for split, there in found.items()}
-        | _mask_digests(config, input_dir, opened),
+        | _mask_digests(config, input_dir, {split: each.paths for split, each in found.items()}),
+        # versions up to 0.2.0 recorded the masks of those files alone that could be opened
+        earlier_inputs=_mask_digests(
+            config,
+            input_dir,
+            {split: [file.path for file in of_split] for split, of_split in opened.items()},
+        ),
         max_bad=config.max_bad,
         max_pixels=_MAX_PIXELS,
         shards=config.shards,
@@ -220,12 +229,12 @@ def _unused_masks(folder: Path, wanted: Collection[Path]) -> Counter[str]:
 
 def _open_all(
     config: MeasurementOptions, input_dir: Path, found: Mapping[str, Found], open_: Open
-) -> tuple[dict[str, list[MeasuredFile]], dict[str, list[Origin]]]:
+) -> tuple[dict[str, list[MeasuredFile]], dict[str, list["_Unopened"]]]:
     """The files of each split, opened once to read their headers; and those that cannot be opened,
     which are reported when they are to be stored.
     """
     opened: dict[str, list[MeasuredFile]] = {}
-    bad: dict[str, list[Origin]] = {}
+    bad: dict[str, list[_Unopened]] = {}
     for split, there in found.items():
         opened[split], bad[split] = [], []
         paths = track(there.paths, total=len(there.paths), unit="file", label=f"opening {split}")
@@ -260,12 +269,39 @@ def _open_all(
 
 @dataclass(frozen=True)
 class _Unopened(Origin):
-    """A file that could not be opened, and why."""
+    """A file that could not be opened or whose partner could not, and why."""
 
-    error: Exception
+    error: OSError | BadPicture
 
     def take_all(self, max_pixels: int) -> list[TakenArray]:
         raise self.error
+
+
+def _leave_out_partners(
+    opened: dict[str, list[MeasuredFile]], bad: Mapping[str, list[_Unopened]]
+) -> None:
+    """Moves the partners of the files in `bad` there, too: a pair is bad as a whole, as in
+    `data_prep.aligned`.
+    """
+    unopened: dict[tuple[str, str], _Unopened] = {}
+    for split, those in bad.items():
+        other = split[:-1] + ("B" if split[-1] == "A" else "A")
+        for file in those:
+            unopened[other, _bare(file.filename.removeprefix(f"{split}/"))] = file
+    for split, of_split in opened.items():
+        opened[split] = []
+        for measured in of_split:
+            if partner := unopened.get((split, _bare(measured.name))):
+                bad[split].append(_Unopened(measured.told, 0, _of_partner(partner)))
+            else:
+                opened[split].append(measured)
+
+
+def _of_partner(partner: _Unopened) -> OSError | BadPicture:
+    name, error = printable(partner.filename), partner.error
+    if isinstance(error, OSError):  # a rerun tries both again
+        return OSError(f"partner {name}: {error.strerror or error}")
+    return BadPicture(f"its partner {name}: {error}")
 
 
 def _mask_of(input_dir: Path, split: str, name: str) -> Path:
@@ -279,13 +315,12 @@ def _facts_of(
     config: MeasurementOptions,
     letter: str,
     opened: Mapping[str, Sequence[MeasuredFile]],
-    bad: Mapping[str, Sequence[Origin]],
+    bad: Mapping[str, Sequence[_Unopened]],
 ) -> DomainFacts:
     """What the files of a domain have in common; UserError if that is too little."""
     of_domain = [file for split, each in opened.items() if split[-1] == letter for file in each]
     if not opened[f"train{letter}"]:
         first = bad[f"train{letter}"][0]
-        assert isinstance(first, _Unopened)
         raise UserError(f"{first.filename}: {first.error}; train{letter} has no good file")
     nodata = config.nodata_a if letter == "A" else config.nodata_b
     facts = facts_of(letter, of_domain, nodata=nodata, mixed=config.allow_mixed)
@@ -369,13 +404,18 @@ def _digest(input_dir: Path, paths: Sequence[Path]) -> str:
 
 
 def _mask_digests(
-    config: MeasurementOptions, input_dir: Path, opened: Mapping[str, Sequence[MeasuredFile]]
-) -> dict[str, Any]:
+    config: MeasurementOptions, input_dir: Path, paths: Mapping[str, Sequence[Path]]
+) -> dict[str, str]:
+    """The digests of the masks of the files `paths` of each split, by their folders."""
     if not config.mask:
         return {}
     return {
         MASK_FOLDER.format(split=split): _digest(
-            input_dir, [file.mask for file in of_split if file.mask]
+            input_dir,
+            [
+                _mask_of(input_dir, split, path.relative_to(input_dir / split).as_posix())
+                for path in of_split
+            ],
         )
-        for split, of_split in opened.items()
+        for split, of_split in paths.items()
     }

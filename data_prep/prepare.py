@@ -35,6 +35,7 @@ from typing import Any
 
 from PIL import Image
 
+from data_prep import twins
 from data_prep.request import Origin, Request, Taken, TakenArray
 from data_prep.request import Source as Source  # scripts import it from here
 from tfcyclegan.data import intake, manifest, records, shards
@@ -117,6 +118,25 @@ def _say_done(request: Request, output_dir: Path, made: dict[str, Any]) -> None:
     # left by a run that was killed right after writing its manifest
     files.remove(output_dir / shards.WORK, ignore_errors=True)
     log(f"{output_dir}: already complete: {manifest.counts(made)}")
+    _say_unreadable(output_dir)
+
+
+def _say_unreadable(output_dir: Path) -> None:
+    """Says how many files a complete data set lacks because the system could not read them: that
+    they can be read now, as after chmod, changes neither their sizes nor their times.
+    """
+    path = output_dir / QUARANTINE
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        # quotes in names are escaped, so that no name looks like this
+        count = sum(f'"reason": "{_UNREADABLE}' in line for line in lines)
+    if count:
+        log(
+            f"{output_dir}: left out then, since they could not be read: "
+            f"{quantity(count, 'file')}, listed in {QUARANTINE}; if that has changed, remove "
+            f"{output_dir} and run the same command again"
+        )
 
 
 def _as_then(request: Request, made: Mapping[str, Any], output_dir: Path) -> Request:
@@ -136,7 +156,7 @@ def _as_then(request: Request, made: Mapping[str, Any], output_dir: Path) -> Req
 
 
 def _refuse_other(request: Request, output_dir: Path, there: Mapping[str, Any]) -> None:
-    differences = _differences(there, request.identity(), request.usual)
+    differences = _differences(there, request)
     if differences:
         raise UserError(
             f"{output_dir}: holds the data of another request ({'; '.join(differences)}); choose "
@@ -144,20 +164,19 @@ def _refuse_other(request: Request, output_dir: Path, there: Mapping[str, Any]) 
         )
 
 
-def _differences(
-    there: Mapping[str, Any], here: Mapping[str, Any], usual: Mapping[str, Any]
-) -> list[str]:
+def _differences(there: Mapping[str, Any], request: Request) -> list[str]:
+    here = request.identity()
     found = (
         []
         if there["name"] == here["name"]
         else [f"--name: {there['name']} there, {here['name']} here"]
     )
     for part in ("settings", "inputs"):
-        unnamed = usual if part == "settings" else {}
+        unnamed = request.usual if part == "settings" else {}
         then, now = there.get(part, {}), here[part]
         for key in sorted({*then, *now}):
             old, new = (one.get(key, unnamed.get(key)) for one in (then, now))
-            if old == new:
+            if old == new or (part == "inputs" and old == request.earlier_inputs.get(key, new)):
                 continue
             if part == "settings":
                 found.append(f"--{key}: {old} there, {new} here")
@@ -223,13 +242,11 @@ def _prepare(request: Request, output_dir: Path) -> None:
         values=request.values,
     )
     manifest.write_tfds_metadata(output_dir, work / "metadata", made)
-    twins = _twins(notes)
-    _say_twins(output_dir, twins)
+    shared = twins.find(notes)
+    twins.tell(output_dir, shared)
     for name, text in request.attachments.items():
         files.write_text(output_dir / name, text)
-    counted = {
-        f"{split} in {trained}": len(pictures) for (split, trained), pictures in twins.items()
-    }
+    counted = {f"{split} in {other}": len(pictures) for (split, other), pictures in shared.items()}
     files.write_json(
         output_dir / MANIFEST, {**made, **({TWINS: counted} if counted else {}), **request.remarks}
     )
@@ -250,7 +267,7 @@ def _claim(request: Request, output_dir: Path, planned: Sequence[_Shard]) -> Non
         earlier = files.read_json_object(path)
         with files.understanding(path):
             changed, stopped, left = (
-                bool(_differences(earlier["request"], request.identity(), request.usual)),
+                bool(_differences(earlier["request"], request)),
                 earlier["stopped_by_bad"],
                 set(earlier["shards"]),
             )
@@ -324,63 +341,6 @@ def _take(source: Origin, max_pixels: int) -> _Verdict:
         return _Verdict([], f"{_UNREADABLE}: {error.strerror or error}")
     except intake.BadPicture as error:
         return _Verdict([], str(error))
-
-
-def _twins(
-    notes: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Pictures with the same bytes in a training split and in another split: {(other, training):
-    [(picture, training picture)]}.
-
-    Shards that an older version finished have no digests and give none.
-    """
-    digests = {
-        split: [item for note in of_split for item in note.get("digests", {}).items()]
-        for split, of_split in notes.items()
-    }
-    training = sorted(split for split in notes if split.startswith("train"))
-    found = {}
-    for one in training:
-        names = {digest: name for name, digest in digests[one]}
-        for split in digests.keys() - {other for other in training if other <= one}:
-            found[split, one] = [
-                (name, names[digest]) for name, digest in digests[split] if digest in names
-            ]
-    return {splits: pictures for splits, pictures in sorted(found.items()) if pictures}
-
-
-def _say_twins(
-    output_dir: Path, twins: Mapping[tuple[str, str], Sequence[tuple[str, str]]]
-) -> None:
-    def shown(pictures: Sequence[tuple[str, str]]) -> str:
-        told = ", ".join(
-            f"{manifest.printable(one)} is {manifest.printable(other)}"
-            for one, other in pictures[:3]
-        )
-        return told + (f", and {len(pictures) - 3} more" if len(pictures) > 3 else "")
-
-    held_out = [
-        picture
-        for (split, _), pictures in twins.items()
-        if not split.startswith("train")
-        for picture in pictures
-    ]
-    of_both = [
-        picture
-        for (split, _), pictures in twins.items()
-        if split.startswith("train")
-        for picture in pictures
-    ]
-    if held_out:
-        log(
-            f"{output_dir}: warning: val or test pictures are also in training, byte for byte: "
-            f"{shown(held_out)}; scores would be too good"
-        )
-    if of_both:
-        log(
-            f"{output_dir}: warning: pictures are in both domains, byte for byte: "
-            f"{shown(of_both)}; is one of them a copy of the other?"
-        )
 
 
 def _write_here(

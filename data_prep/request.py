@@ -117,6 +117,7 @@ class Request:
         guessed: the settings that were guessed from the pictures.
         inputs: a digest of each split's input, such as the names, sizes and times of its files;
             compared on a rerun.
+        earlier_inputs: other digests of the same input, which earlier versions recorded.
         max_bad: more bad pictures than this fail the run.
         max_pixels: a larger picture is bad.
         shards: files per split, or 0 for files of about `shards.SHARD_BYTES`.
@@ -139,6 +140,7 @@ class Request:
     max_pixels: int
     shards: int
     labelling: Labelling = Labelling()
+    earlier_inputs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     usual: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     guessed: frozenset[str] = frozenset()
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)

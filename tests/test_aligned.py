@@ -132,6 +132,16 @@ def test_a_pair_of_unequal_sizes_or_with_a_bad_picture_is_bad_as_a_whole(tmp_pat
             {},
             "holds train, for files .* and also trainA; move one of them away",
         ),
+        (
+            ["train/x.png", "testA/x.png", "testB/x.png"],
+            {},
+            "holds train, for files .* and also testA; move one of them away",
+        ),
+        (
+            ["trainA/x.png", "trainB/x.png", "test/x.png", "val/x.png"],
+            {},
+            "holds test, for files .* and also trainA; move one of them away",
+        ),
         (["other/x.png"], {}, "trainA: no such directory; .* side by side into train"),
         (["train/x.png"], {"aligned": False}, "--aligned reads train"),
         (

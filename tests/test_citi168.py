@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from data_prep import citi168
+from tfcyclegan.errors import UserError
 
 nibabel = pytest.importorskip("nibabel", reason="volumes need tfcyclegan[measurements]")
 
@@ -15,8 +16,8 @@ AFFINE = np.array([[-0.3, 0, 0, 41.5], [0, 0.3, 0, -50.5], [0, 0, 0.3, -31.5], [
 
 
 @pytest.fixture(scope="module")
-def volumes(tmp_path_factory):
-    """What is made of volumes whose values are the numbers of their coronal planes."""
+def package(tmp_path_factory):
+    """A package with volumes whose values are the numbers of their coronal planes."""
     directory = tmp_path_factory.mktemp("citi168")
     with zipfile.ZipFile(directory / "package.whl", "w") as archive:
         for contrast, kind in (("T1w", np.float32), ("T2w", np.uint8)):
@@ -30,11 +31,17 @@ def volumes(tmp_path_factory):
         patch.setattr(citi168, "is_cached", lambda package: True)
         patch.setattr(citi168, "cached", lambda package: directory / "package.whl")
         citi168.volume.cache_clear()
-        citi168.run(citi168.Config(output_dir=str(directory / "out")))
+        yield
         citi168.volume.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def volumes(package, tmp_path_factory):
+    """What is made of the package."""
+    output = tmp_path_factory.mktemp("volumes")
+    citi168.run(citi168.Config(output_dir=str(output)))
     return {
-        path.relative_to(directory / "out").as_posix(): nibabel.load(path)
-        for path in (directory / "out").rglob("*.nii.gz")
+        path.relative_to(output).as_posix(): nibabel.load(path) for path in output.rglob("*.nii.gz")
     }
 
 
@@ -85,3 +92,18 @@ def test_pairs_are_volumes_of_the_same_places():
         if "A/" in path:
             assert cuts[path.replace("A/", "B/")] == ("T2w", *place) and contrast == "T1w"
     assert len(cuts) == len(citi168.parts())
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_volumes_for_pairs_and_for_unpaired_training_never_share_a_folder(package, tmp_path, pairs):
+    """With both, trainB would show the places of trainA to training that is called unpaired."""
+    citi168.run(citi168.Config(output_dir=str(tmp_path), pairs=pairs))
+    made = sorted(tmp_path.rglob("*.nii.gz"))
+    side = "left" if pairs else "right"
+    with pytest.raises(
+        UserError,
+        match=rf"--output_dir=.*: holds trainB/{side}_anterior\.nii\.gz, .*choose another folder$",
+    ):
+        citi168.run(citi168.Config(output_dir=str(tmp_path), pairs=not pairs))
+    assert sorted(tmp_path.rglob("*.nii.gz")) == made
+    citi168.run(citi168.Config(output_dir=str(tmp_path), pairs=pairs))

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from data_prep import arrays, measured_files
+from data_prep import arrays, measured_files, measurements
 from data_prep.value_ranges import Sketch
 from tfcyclegan.data import shards
 from tfcyclegan.data.records import stored_type
@@ -29,6 +29,18 @@ def prepare(root, out, **options):
 
 def field(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(100, 20, shape).astype(np.float32)
+
+
+def refusing(refused):
+    """`np.load` as of a user without permission to read `refused`."""
+    load = np.load
+
+    def load_or_refuse(path, **options):
+        if path == refused:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return load(path, **options)
+
+    return load_or_refuse
 
 
 @pytest.fixture(scope="module")
@@ -189,16 +201,9 @@ def test_a_file_that_is_repaired_is_stored_and_no_other_twice(tmp_path, monkeypa
     names = [f"trainA/{letter}.npy" for letter in "abcd"]
     write(tmp_path / "root", {name: field(seed, 40, 40) for seed, name in enumerate(names)})
     write(tmp_path / "root", {"trainB/a.npy": field(9, 40, 40)})
-    load = np.load
-
-    def refused(path, **options):
-        if path.name == "b.npy":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return load(path, **options)
-
     monkeypatch.setattr(shards, "SHARD_BYTES", shard_bytes)
     with monkeypatch.context() as context:
-        context.setattr(np, "load", refused)
+        context.setattr(np, "load", refusing(tmp_path / "root/trainA/b.npy"))
         with pytest.raises(UserError, match=r"trainA/b\.npy: cannot be read: Permission denied"):
             prepare(tmp_path / "root", tmp_path / "out")
     manifest = prepare(tmp_path / "root", tmp_path / "out")
@@ -209,6 +214,49 @@ def test_a_file_that_is_repaired_is_stored_and_no_other_twice(tmp_path, monkeypa
         np.testing.assert_array_equal(stored[name][..., 0], field(seed, 40, 40))
     listed = {shard["file"] for split in manifest["splits"].values() for shard in split["shards"]}
     assert {path.name for path in (tmp_path / "out").glob("*.tfrecord*")} == listed
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_complete_set_says_which_files_it_lacks_that_may_be_readable_now(
+    tmp_path, monkeypatch, capsys, masked
+):
+    """As when the command is repeated after chmod and `--max_bad` has let the set be completed."""
+    names = [f"train{letter}/{name}.npy" for letter in "AB" for name in "ab"]
+    write(tmp_path / "root", {name: field(seed, 4, 4) for seed, name in enumerate(names)})
+    if masked:
+        ones = {name.replace("/", "_mask/"): np.ones((4, 4), np.uint8) for name in names}
+        write(tmp_path / "root", ones)
+    options = {"max_bad": 1, "mask": masked}
+    with monkeypatch.context() as context:
+        context.setattr(np, "load", refusing(tmp_path / "root/trainA/b.npy"))
+        made = prepare(tmp_path / "root", tmp_path / "out", **options)
+    assert made["splits"]["trainA"]["records"] == 1
+    capsys.readouterr()
+    assert prepare(tmp_path / "root", tmp_path / "out", **options) == made
+    assert (
+        f"{tmp_path}/out: left out then, since they could not be read: 1 file, listed in "
+        f"quarantine.jsonl; if that has changed, remove {tmp_path}/out and run the same command "
+        "again\n"
+    ) in capsys.readouterr().out
+
+
+def test_a_set_whose_masks_an_older_version_recorded_stays_usable(tmp_path, capsys):
+    """It recorded the masks of those files alone that it could open."""
+    names = [f"train{letter}/{name}.npy" for letter in "AB" for name in "ab"]
+    write(tmp_path / "root", {name: field(seed, 4, 4) for seed, name in enumerate(names)})
+    ones = {name.replace("/", "_mask/"): np.ones((4, 4), np.uint8) for name in names}
+    write(tmp_path / "root", ones)
+    (tmp_path / "root/trainA/b.npy").write_bytes(b"garbage")
+    made = prepare(tmp_path / "root", tmp_path / "out", mask=True, max_bad=1)
+    of_opened = measurements._digest(tmp_path / "root", [tmp_path / "root/trainA_mask/a.npy"])
+    assert made["request"]["inputs"]["trainA_mask"] != of_opened
+    made["request"]["inputs"]["trainA_mask"] = of_opened
+    (tmp_path / "out/manifest.json").write_text(json.dumps(made))
+    prepare(tmp_path / "root", tmp_path / "out", mask=True, max_bad=1)
+    assert "already complete" in capsys.readouterr().out
+    write(tmp_path / "root", {"trainA_mask/a.npy": np.ones((4, 4), np.uint16)})
+    with pytest.raises(UserError, match="trainA_mask: the input has changed"):
+        prepare(tmp_path / "root", tmp_path / "out", mask=True, max_bad=1)
 
 
 def test_a_bad_file_that_is_stored_in_parts_is_one(tmp_path, monkeypatch):
@@ -224,6 +272,49 @@ def test_a_bad_file_that_is_stored_in_parts_is_one(tmp_path, monkeypatch):
     manifest = prepare(tmp_path / "root", tmp_path / "out", axes="NHW", max_bad=1)
     assert manifest["splits"]["testA"]["quarantined"] == 1
     assert len((tmp_path / "out/quarantine.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_damaged_file_of_a_pair_is_named_with_its_reason_and_left_out_as_a_pair(tmp_path):
+    write(tmp_path / "root", {
+        f"train{letter}/{name}.npy": field(seed, 4, 4)
+        for letter in "AB" for seed, name in enumerate("ab")
+    })  # fmt: skip
+    (tmp_path / "root/trainA/b.npy").write_bytes(b"garbage")
+    with pytest.raises(
+        UserError, match=r"^trainA/b\.npy: not a NumPy array: .*; 2 bad pictures in all"
+    ):
+        prepare(tmp_path / "root", tmp_path / "out", aligned=True)
+    manifest = prepare(tmp_path / "root", tmp_path / "out", aligned=True, max_bad=2)
+    assert {split: each["records"] for split, each in manifest["splits"].items()} == {
+        "trainA": 1,
+        "trainB": 1,
+    }
+    assert manifest["aligned"] == ["train"]
+    listed = (tmp_path / "out/quarantine.jsonl").read_text().splitlines()
+    of_a, of_b = map(json.loads, listed)
+    assert of_b == {
+        "file": "trainB/b.npy",
+        "reason": f"its partner trainA/b.npy: {of_a['reason']}",
+    }
+
+
+def test_a_pair_of_which_one_file_could_not_be_read_is_tried_again(tmp_path, monkeypatch):
+    write(tmp_path / "root", {
+        f"train{letter}/{name}.npy": field(seed, 4, 4)
+        for letter in "AB" for seed, name in enumerate("ab")
+    })  # fmt: skip
+    with monkeypatch.context() as context:
+        context.setattr(np, "load", refusing(tmp_path / "root/trainB/b.npy"))
+        with pytest.raises(
+            UserError,
+            match=r"^trainA/b\.npy: cannot be read: partner trainB/b\.npy: Permission den",
+        ):
+            prepare(tmp_path / "root", tmp_path / "out", aligned=True)
+    manifest = prepare(tmp_path / "root", tmp_path / "out", aligned=True)
+    assert {split: each["records"] for split, each in manifest["splits"].items()} == {
+        "trainA": 2,
+        "trainB": 2,
+    }
 
 
 BAD = {

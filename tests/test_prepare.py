@@ -443,14 +443,16 @@ def test_decoding_ahead_is_bounded():
 def test_pictures_of_training_among_the_held_out_are_told(root, capsys):
     save(root / "testA/twin.png", picture(3))
     save(root / "valB/twin.png", picture(3))
-    # in the other domain, and twice in training: neither is told
-    save(root / "trainB/twice.png", picture(10))
+    save(root / "trainB/twice.png", picture(10))  # twice in training, which is not told
     folders.run(config(root))
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    of_training, of_val = [
+        line for line in capsys.readouterr().out.splitlines() if "warning" in line
+    ]
     assert (
         "in training, byte for byte: testA/twin.png is trainA/3.png, valB/twin.png is "
-        "trainA/3.png; scores" in line
+        "trainA/3.png; scores" in of_training
     )
+    assert "also in val, byte for byte: testA/twin.png is valB/twin.png; the best" in of_val
 
 
 def test_odd_names_and_links(root, capsys):

@@ -23,6 +23,12 @@ _NAMING = "followed by A or B if one data set holds both domains"
 _DOMAIN_SPLIT = re.compile("(train|test|val)([AB])")
 
 
+def purpose_of(split: str) -> str:
+    """The purpose of a split by its name: "test" of "testA" and of "test"."""
+    found = _DOMAIN_SPLIT.fullmatch(split)
+    return found[1] if found else split
+
+
 @dataclass(frozen=True)
 class Split:
     """One split of one data set: the pictures of a domain for one purpose."""

@@ -67,8 +67,7 @@ class DataSource:
         classes: the table of its label ids and label maps from its manifest; None if it has none.
         settings: the settings of its preparation, from its manifest.
         left_out: features of its examples that are never read: {feature: examples}.
-        twins: pictures that a training split shares with another split, from its manifest: {"testA
-            in trainA": pictures}.
+        twins: pictures that two splits share, from its manifest: {"testA in trainA": pictures}.
         aligned: the purposes ("train", "test", "val") whose pictures of both domains are pairs with
             equal names, from its manifest.
         values: the meaning of measurements' numbers, by the letter of the domain ("A", "B", or ""

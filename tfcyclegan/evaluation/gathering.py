@@ -20,6 +20,7 @@ from tfcyclegan.data.notes import LeftOut, without_counts
 from tfcyclegan.data.picture_folders import named_once, pictures_of_split
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.evaluation import shared_pictures
 from tfcyclegan.evaluation.class_ids import common_classes, read_ids
 from tfcyclegan.evaluation.measured_gathering import Loaded, measure, require_values
 from tfcyclegan.evaluation.sides import Side
@@ -378,13 +379,7 @@ def assemble(
             for one in tested
             if purpose not in one.name
         ),
-        *(
-            f"held out: {count} of the {one.count} pictures of {one.name} are also in training "
-            f"({where}), so their scores are too good"
-            for one in tested
-            for where, count in one.source.twins.items()
-            if where.startswith(f"{one.name} in ")
-        ),
+        *(line for one in tested for line in shared_pictures.told(one)),
         *([] if of_measurements else _told_channels(channels, source, target)),
         *(
             f"references: {-(-one.count // steps[domain])} of the {one.count} pictures of "
