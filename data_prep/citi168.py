@@ -123,7 +123,7 @@ def _refuse_other(config: Config, wanted: Set[str]) -> None:
     would show the same places in A and B without saying so.
     """
     others = sorted(parts(pairs=not config.pairs).keys() - wanted)
-    there = [path for path in others if (Path(config.output_dir).expanduser() / path).exists()]
+    there = [path for path in others if (Path(config.output_dir) / path).exists()]
     if there:
         made = "without --pairs" if config.pairs else "with --pairs"
         raise UserError(
