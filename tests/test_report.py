@@ -179,6 +179,10 @@ def test_translated_pictures_come_whole_into_the_report(run_dir, tmp_path, capsy
     assert page.count("A to B, checkpoint step-4") == 2 and cells["truth"].url in page
     assert cli.main([*given, f"--truth={inputs / 'one.png'}"]) == 0  # replaces, adds nothing
     assert [p.columns[-1] for p in whole_pictures.read(run_dir)] == ["truth", "translated"]
+    within = [*given, f"--truth={truths}", f"--output={inputs / 'out'}"]
+    for _ in range(2):  # results inside the input are no pictures of it
+        assert cli.main(within) == 0
+        assert "shows 2 of 2 pictures whole, 1 of all have" in capsys.readouterr().out
     (truths / "two.png").rename(truths / "three.png")
     again = [*given, f"--truth={truths}", f"--output={tmp_path}/again"]
     assert cli.main(again) == 2

@@ -152,6 +152,25 @@ def test_an_interrupted_run_has_told_of_what_is_there(mixed, tmp_path):
     assert (record(out)["conversions"], record(out)["left_out"]) == (CONVERSIONS, LEFT_OUT)
 
 
+def test_results_inside_the_input_are_not_translated_again(tmp_path, monkeypatch, capsys):
+    """Neither by a rerun, nor where a link leads there; the folder itself may be the input."""
+    monkeypatch.chdir(tmp_path)
+    GRAY.save("a.png")
+    Path("link").symlink_to("out", target_is_directory=True)
+    Path("out").mkdir()
+    for told in ("", "folders of results (--output)"):
+        translate_path([NEGATIVE], Path(), Path("out"))
+        assert pngs(Path("out")) == ["a.png"]
+        assert [*record(Path("out"))["left_out"]] == ([told] if told else [])
+        assert ("not used: 1 folders of results (--output)" in capsys.readouterr().out) == bool(
+            told
+        )
+    translate_path([NEGATIVE], Path("out"), Path("out"))
+    assert "0 pictures translated, 1 already existed" in capsys.readouterr().out
+    with pytest.raises(UserError, match="is not empty and not from this command"):
+        translate_path([NEGATIVE], Path(), Path())
+
+
 def test_the_first_page_alone_where_asked_for(mixed, tmp_path, capsys):
     translate_path([NEGATIVE], mixed, tmp_path / "out", reading=Reading(pages="first"))
     assert "deep/stack.png" in pngs(tmp_path / "out") and len(pngs(tmp_path / "out")) == 4
@@ -252,6 +271,19 @@ def test_segmenting_says_the_same(mixed, tmp_path, capsys):
         "not used, frames or pages behind the first: 1; --pages=all uses them all"
         in capsys.readouterr().out
     )
+
+
+def test_segmenting_into_the_input_labels_no_label_maps(tmp_path):
+    GRAY.save(tmp_path / "a.png")
+    segmenter = SimpleNamespace(
+        identity={"weights": "none"},
+        scale="original",
+        label=lambda picture: np.zeros(picture.size[::-1], np.uint8),
+        classes=CITYSCAPES,
+    )
+    for _ in range(2):
+        label_path(segmenter, tmp_path, tmp_path / "out")
+        assert pngs(tmp_path / "out") == ["labelIds/a.png", "overlays/a.png"]
 
 
 def test_notes_are_counted_by_kind():

@@ -91,6 +91,18 @@ def test_from_units_to_units_with_gaps_and_what_is_clipped(given, tmp_path, caps
     assert record(tmp_path / "out")["counted_values"] == {"all": 6, "invalid": 1, "clipped": 1}
 
 
+def test_results_inside_the_input_are_not_translated_again(given, capsys):
+    np.save(given / "a.npy", np.zeros((4, 4), np.float32))
+    model = identity(*[values("float32", 0, 1)] * 2)
+    for _ in range(2):
+        translate_measurements([model], given, given / "out", previews=Previews())
+    made = sorted(path.name for path in (given / "out").rglob("*[a-z]") if path.is_file())
+    assert [name for name in made if "a.npy" in name] == ["a.npy", "a.npy.png"]
+    told = capsys.readouterr().out
+    assert told.count("not used: 1 folders of results (--output)") == 1
+    assert "0 files translated, 1 already existed" in told
+
+
 def test_a_gap_of_integers_without_nodata_is_told(given, tmp_path):
     np.save(given / "a.npy", np.array([[1, np.nan]], np.float32))
     translate_measurements(

@@ -28,8 +28,9 @@ class Input:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_inputs(path: Path) -> tuple[dict[str, Input], Counter[str]]:
-    """What is to be translated, by its name below `path`, and what else lies there.
+def find_inputs(path: Path, output: Path | None = None) -> tuple[dict[str, Input], Counter[str]]:
+    """What is to be translated, by its name below `path`, and what else lies there; without what
+    lies in `output`, the folder of results, if that is below `path`.
 
     The DICOM files of a folder are one series, of the folder's name; or several, which is told,
     called by pseudonyms of their SeriesInstanceUIDs in a folder of that name, as `data_prep.dicom`
@@ -43,7 +44,7 @@ def find_inputs(path: Path) -> tuple[dict[str, Input], Counter[str]]:
         return {path.name: Input(path)}, left_out
     found: dict[str, Input] = {}
     slices: dict[Path, list[Path]] = {}
-    for entry in picture_files.walk(path, left_out):
+    for entry in picture_files.walk(path, left_out, output):
         place = Path(entry.path)
         if _is_dicom(place):
             slices.setdefault(place.parent, []).append(place)

@@ -65,7 +65,7 @@ def translate_measurements(
         RunError: the model's output is not finite.
     """
     model, options = translators[0], dict(options or {})
-    found, left_out = find_inputs(path)
+    found, left_out = find_inputs(path, output)
     if left_out:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
         log(f"{path}: not used: {kinds}")

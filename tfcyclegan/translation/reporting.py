@@ -23,7 +23,7 @@ ANSWERS = 4
 
 
 def truths_of(
-    inputs: Path, truth: Path, reading: Reading
+    inputs: Path, truth: Path, reading: Reading, output: Path
 ) -> Mapping[str, Callable[[], intake.Decoded]]:
     """How to read the right answers, by the names of the pictures of `inputs`.
 
@@ -32,11 +32,12 @@ def truths_of(
         truth: picture or folder with the right answers, by equal names; two single pictures belong
             together whatever their names.
         reading: how the inputs are read.
+        output: folder of the translations.
 
     Raises:
         UserError: no picture has its truth.
     """
-    found = pictures_of_path(inputs, reading).pictures
+    found = pictures_of_path(inputs, reading, output=output).pictures
     truths = pictures_of_path(truth, flag="truth").pictures
     if truth.is_file() and inputs.is_file():
         truths = dict(zip(found, truths.values(), strict=False))
@@ -70,7 +71,7 @@ def show_in_report(
         reading: how the inputs are read.
         samples: answers to each picture, NAME_1.png and so on; 0 for NAME.png.
     """
-    found = pictures_of_path(inputs, reading).pictures
+    found = pictures_of_path(inputs, reading, output=output).pictures
     shown_answers = range(1, min(samples, ANSWERS) + 1)
     marks = {f"answer {each}": f"_{each}" for each in shown_answers} or {"translated": ""}
     for name, read in itertools.islice(found.items(), SHOWN):
