@@ -10,6 +10,8 @@ import pytest
 
 from tests.dicom_files import dataset, save, save_series
 from tests.test_translating_measurements import identity, values
+from tfcyclegan.errors import UserError
+from tfcyclegan.translation.measured_inputs import find_inputs
 from tfcyclegan.translation.measurements import Previews, translate_measurements
 
 nibabel = pytest.importorskip("nibabel")
@@ -126,6 +128,36 @@ def test_several_series_in_a_folder_and_a_directory_of_the_medium(tmp_path, caps
     assert "0 files translated, 2 already existed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("given", [".", "deeper/.."])
+def test_the_current_folder_as_a_series_has_its_own_name(tmp_path, monkeypatch, given):
+    """A path of no name of its own would be written over the folder of results, or beside it."""
+    pixels = np.random.default_rng(2).integers(0, 4000, (2, 5, 6)).astype(np.uint16)
+    series = save_series(tmp_path / "ct", pixels)
+    (series / "deeper").mkdir()
+    monkeypatch.chdir(series)
+    translate_measurements([same(0, 4001, "uint16")], Path(given), tmp_path / "out")
+    assert len(list((tmp_path / "out" / "ct").iterdir())) == 2
+    for file in save_series(tmp_path / "other", pixels, SeriesInstanceUID="1.2").iterdir():
+        file.rename(series / f"other_{file.name}")
+    names = list(find_inputs(Path(given))[0])
+    assert len(names) == 2 and all(name.startswith("ct/series_") for name in names)
+
+
+def test_two_series_of_one_name_are_refused(tmp_path):
+    for number, folder in enumerate(("ct", "ct/ct")):
+        save_series(tmp_path / folder, VOLUME[:2], SeriesInstanceUID=f"1.2.{number}")
+    with pytest.raises(UserError, match=r"two series are called ct, .*; rename one"):
+        find_inputs(tmp_path / "ct")
+
+
+def test_a_series_in_a_folder_without_a_name_is_refused(tmp_path, monkeypatch):
+    save_series(tmp_path, VOLUME[:2])
+    monkeypatch.setattr(Path, "resolve", lambda path: Path("/"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"--input=\.: .* move the files into a folder"):
+        find_inputs(Path())
+
+
 def test_tiff_and_hdf5(tmp_path):
     (tmp_path / "in").mkdir()
     floats = np.random.default_rng(3).uniform(-2, 5, (3, 12, 14)).astype(np.float32)
@@ -158,8 +190,6 @@ def test_a_format_that_cannot_hold_the_result_becomes_another(tmp_path):
 
 
 def test_a_file_in_other_units_is_refused(tmp_path):
-    from tfcyclegan.errors import UserError
-
     save_series(tmp_path / "in", VOLUME[:2] + 1000, RescaleSlope=1, RescaleIntercept=-1024)
     with pytest.raises(UserError, match="has values in HU, but the model needs mm"):
         through(tmp_path, same(0, 1, "int16", units="mm"))
