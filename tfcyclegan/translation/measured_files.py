@@ -2,9 +2,10 @@
 windows, counted, written, and shown in previews.
 """
 
+import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tfcyclegan.data.display import Display, to_picture
 from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
 from tfcyclegan.data.picture_folders import Ledger
 from tfcyclegan.data.values import Values, holds, own_plane
+from tfcyclegan.errors import UserError
 from tfcyclegan.formats import ENDINGS, open_measurement, options_among
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
 from tfcyclegan.formats.stacks import read_stack
@@ -159,7 +161,11 @@ class MeasuredFile:
             )
 
     def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
-        """Stores rows of a plane of the translation, [h, W, C]."""
+        """Stores rows of a plane of the translation, [h, W, C].
+
+        Raises:
+            intake.BadPicture: its format cannot hold the translation.
+        """
         if not self._destinations:
             self._begin()
         for destination in self._destinations:
@@ -172,17 +178,27 @@ class MeasuredFile:
         if written is None:
             self._destinations = [PngPlanes(self.target, self.shape)]
             return
-        self._destinations = [self._measurement.create(self.target, written)]
+        with self._refusing():
+            self._destinations = [self._measurement.create(self.target, written)]
         if self._previews:
             display = self._previews.display
             preview = PngPlanes(self._previewed, self.shape, written, display, PREVIEW_SIDE)
             self._destinations.append(preview)
 
     def finish(self) -> None:
-        """Gives the result its final name, after its previews."""
+        """Gives the result its final name, after its previews; raises like `write`."""
         while self._destinations:
-            self._destinations.pop().finish()
+            with self._refusing():
+                self._destinations.pop().finish()
         self.close()
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Turns the refusal of a format, which is of this file alone, into BadPicture."""
+        try:
+            yield
+        except UserError as error:
+            raise intake.BadPicture(str(error).removeprefix(f"{self.target}: ")) from error
 
     def close(self) -> None:
         """Closes its files; an unfinished result is removed."""
