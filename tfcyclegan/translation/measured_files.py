@@ -80,6 +80,7 @@ class MeasuredFile:
         self._output = output
         self._previewed = output / PREVIEWS / f"{name}.png"
         self._measurement: Measurement | None = None
+        self._declared: Values | None = None
         self._destinations: list[Destination] = []
 
     @property
@@ -138,6 +139,12 @@ class MeasuredFile:
             )
         source = dataclasses.replace(self.source, nodata=_nodata(measurement, trained))
         self.values = dataclasses.replace(self.values, source=source)
+        self._declared = _declared(measurement, source)
+        if self._declared is not None:
+            self.notes.add(
+                f"of nodata {measurement.nodata:g}, where the training's was {source.nodata:g}; "
+                "both are gaps"
+            )
 
     def read(self, plane: int, window: Window | None = None) -> np.ndarray:
         """A plane with its neighbours, [h, w, C], or a window of them.
@@ -147,9 +154,12 @@ class MeasuredFile:
         """
         assert self._measurement is not None
         try:
-            return read_stack(self._measurement, plane, self.source.neighbours, window)
+            array = read_stack(self._measurement, plane, self.source.neighbours, window)
         except OSError as error:  # unlike one of writing, it is of this file alone
             raise intake.BadPicture(f"cannot be read ({error.strerror or error})") from error
+        if self._declared is not None:
+            array[self._declared.invalid(array)] = self.source.nodata
+        return array
 
     def take(self, tally: Mapping[str, int]) -> None:
         """Adds the counts of `count` for a part of it to the file's."""
@@ -210,12 +220,25 @@ class MeasuredFile:
 
 
 def _nodata(measurement: Measurement, trained: Values) -> float | None:
-    """The file's nodata value or, if it has none, that of the training data if the file's type can
-    hold it.
+    """The number that marks gaps: the training's, if it has one that the file's type can hold;
+    otherwise the file's own.
     """
-    if measurement.nodata is not None or trained.nodata is None:
+    number = trained.nodata
+    if number is None or not np.isfinite(number) or not holds(measurement.dtype, number):
         return measurement.nodata
-    return trained.nodata if holds(measurement.dtype, trained.nodata) else None
+    return number
+
+
+def _declared(measurement: Measurement, source: Values) -> Values | None:
+    """The meaning of the file's numbers as it declares them, if its own nodata is not the one of
+    `source`. Both are gaps, as in preparation, which gives them one number.
+    """
+    own = measurement.nodata
+    if own is None or source.nodata is None or not np.isfinite(own):  # NaN is always a gap
+        return None
+    if own == np.asarray(source.nodata).astype(measurement.dtype):
+        return None
+    return dataclasses.replace(source, nodata=own)
 
 
 class PngPlanes(Destination):
