@@ -2,15 +2,20 @@
 values within half a step of an integer type and 1e-6 of the range of floats, geometry to the bit.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.dicom_files import dataset, save, save_series
+from tests.dicom_files import dataset, enhanced, save, save_series
 from tests.test_translating_measurements import identity, values
+from tfcyclegan.errors import UserError
+from tfcyclegan.networks import make_generator
+from tfcyclegan.translation.measured_inputs import find_inputs
 from tfcyclegan.translation.measurements import Previews, translate_measurements
+from tfcyclegan.translation.tiling import Tiler
 
 nibabel = pytest.importorskip("nibabel")
 pydicom = pytest.importorskip("pydicom")
@@ -126,6 +131,36 @@ def test_several_series_in_a_folder_and_a_directory_of_the_medium(tmp_path, caps
     assert "0 files translated, 2 already existed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("given", [".", "deeper/.."])
+def test_the_current_folder_as_a_series_has_its_own_name(tmp_path, monkeypatch, given):
+    """A path of no name of its own would be written over the folder of results, or beside it."""
+    pixels = np.random.default_rng(2).integers(0, 4000, (2, 5, 6)).astype(np.uint16)
+    series = save_series(tmp_path / "ct", pixels)
+    (series / "deeper").mkdir()
+    monkeypatch.chdir(series)
+    translate_measurements([same(0, 4001, "uint16")], Path(given), tmp_path / "out")
+    assert len(list((tmp_path / "out" / "ct").iterdir())) == 2
+    for file in save_series(tmp_path / "other", pixels, SeriesInstanceUID="1.2").iterdir():
+        file.rename(series / f"other_{file.name}")
+    names = list(find_inputs(Path(given))[0])
+    assert len(names) == 2 and all(name.startswith("ct/series_") for name in names)
+
+
+def test_two_series_of_one_name_are_refused(tmp_path):
+    for number, folder in enumerate(("ct", "ct/ct")):
+        save_series(tmp_path / folder, VOLUME[:2], SeriesInstanceUID=f"1.2.{number}")
+    with pytest.raises(UserError, match=r"two series are called ct, .*; rename one"):
+        find_inputs(tmp_path / "ct")
+
+
+def test_a_series_in_a_folder_without_a_name_is_refused(tmp_path, monkeypatch):
+    save_series(tmp_path, VOLUME[:2])
+    monkeypatch.setattr(Path, "resolve", lambda path: Path("/"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"--input=\.: .* move the files into a folder"):
+        find_inputs(Path())
+
+
 def test_tiff_and_hdf5(tmp_path):
     (tmp_path / "in").mkdir()
     floats = np.random.default_rng(3).uniform(-2, 5, (3, 12, 14)).astype(np.float32)
@@ -157,9 +192,51 @@ def test_a_format_that_cannot_hold_the_result_becomes_another(tmp_path):
     assert "written as .tif, since .png cannot hold it" in told
 
 
-def test_a_file_in_other_units_is_refused(tmp_path):
-    from tfcyclegan.errors import UserError
+def test_a_series_of_several_files_of_frames_becomes_nifti(tmp_path):
+    """No series can be derived from it; the files beside it are translated."""
+    pixels = np.random.default_rng(2).integers(0, 3000, (2, 5, 6)).astype(np.uint16)
+    for number, height in enumerate((4.0, 2.0)):
+        frame = enhanced(pixels[number : number + 1], [height], SeriesInstanceUID="1.2.3")
+        save(frame, tmp_path / "in" / "a" / f"{number}.dcm")
+    np.save(tmp_path / "in" / "b.npy", np.full((5, 6), 7, np.uint16))
+    out = through(tmp_path, same(0, 7000, "float32"))
+    found = nibabel.load(out / "a.nii.gz")
+    assert found.affine[2, 2:].tolist() == [2, 2]
+    np.testing.assert_allclose(found.get_fdata().T, 2.0 * pixels[::-1], atol=7e-3)
+    np.testing.assert_allclose(np.load(out / "b.npy"), 7, atol=7e-3)
+    told = json.loads((out / "translation.json").read_text())["conversions"]
+    assert told["written as .nii.gz, since DICOM cannot hold it"] == 1
 
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_series_that_cannot_be_written_stops_no_other(tmp_path, capsys, tiled):
+    """Neither one that is refused before its first plane, nor one after its last."""
+    pixels = np.random.default_rng(2).integers(0, 4000, (2, 40, 40)).astype(np.uint16)
+    for name in ("a.dcm", "c"):
+        save_series(tmp_path / "in" / name, pixels)
+    nameless = next((tmp_path / "in" / "c").iterdir())
+    header = pydicom.dcmread(nameless)
+    del header.SOPInstanceUID
+    header.save_as(nameless)
+    for name in ("b", "d"):
+        np.save(tmp_path / "in" / f"{name}.npy", pixels[0])
+    network = make_generator("resnet_1blocks", base_filters=4, in_channels=1, out_channels=1)
+    tiler = Tiler(network, 24) if tiled else None
+    model = dataclasses.replace(same(0, 4000, "float32"), tiler=tiler)
+    with pytest.raises(UserError, match=r"^a\.dcm: a series of several files; .* 2 of 4 files"):
+        through(tmp_path, model)
+    assert sorted(path.name for path in (tmp_path / "out").glob("[a-z]*")) == [
+        "b.npy",
+        "d.npy",
+        "translation.json",
+    ]
+    told = capsys.readouterr().out
+    assert "c: " in told and "cannot derive a series from it" in told
+    counted = json.loads((tmp_path / "out" / "translation.json").read_text())["counted_values"]
+    assert counted["all"] == 2 * 40 * 40, "of what was written"
+
+
+def test_a_file_in_other_units_is_refused(tmp_path):
     save_series(tmp_path / "in", VOLUME[:2] + 1000, RescaleSlope=1, RescaleIntercept=-1024)
     with pytest.raises(UserError, match="has values in HU, but the model needs mm"):
         through(tmp_path, same(0, 1, "int16", units="mm"))

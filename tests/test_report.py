@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -179,8 +180,26 @@ def test_translated_pictures_come_whole_into_the_report(run_dir, tmp_path, capsy
     assert page.count("A to B, checkpoint step-4") == 2 and cells["truth"].url in page
     assert cli.main([*given, f"--truth={inputs / 'one.png'}"]) == 0  # replaces, adds nothing
     assert [p.columns[-1] for p in whole_pictures.read(run_dir)] == ["truth", "translated"]
-    (truths / "two.png").rename(truths / "three.png")
+    within = [*given, f"--truth={truths}", f"--output={inputs / 'out'}"]
+    for _ in range(2):  # results inside the input are no pictures of it
+        assert cli.main(within) == 0
+        assert "shows 2 of 2 pictures whole, 1 of all have" in capsys.readouterr().out
+    content = (truths / "two.png").read_bytes()
+    (truths / "two.png").write_bytes(content[: len(content) // 2])
     again = [*given, f"--truth={truths}", f"--output={tmp_path}/again"]
+    assert cli.main(again) == 2
+    assert re.search(
+        rf"^tfcyclegan translate: --truth={truths}: two: damaged.*; repair or remove it$",
+        capsys.readouterr().err,
+        re.MULTILINE,
+    )
+    assert not (tmp_path / "again").exists()
+    kept = (inputs / "two.png").read_bytes()
+    (inputs / "two.png").write_bytes(kept[: len(kept) // 2])
+    assert cli.main(given) == 2, "its translation is there, so that only the report reads it"
+    assert f"--input={inputs}: two: damaged" in capsys.readouterr().err
+    (inputs / "two.png").write_bytes(kept)
+    (truths / "two.png").rename(truths / "three.png")
     assert cli.main(again) == 2
     assert f"--truth={truths}: has no picture called" in capsys.readouterr().err
     assert not (tmp_path / "again").exists()

@@ -136,3 +136,19 @@ def test_the_client_names_what_it_cannot_read_or_write(tmp_path, monkeypatch, ca
     told = capsys.readouterr().err
     assert f"{tmp_path / 'in' / 'b.png'}: cannot be read: Permission denied\n" in told
     assert "1 of 1 pictures were not translated" in told and not (tmp_path / "out").exists()
+
+
+def test_the_client_does_not_send_its_own_results_again(tmp_path, monkeypatch, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    url = "--url=http://127.0.0.1:1/v1/models/golden"
+    monkeypatch.setattr(client, "translate", lambda url, pictures, **_: pictures)
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        assert client.main([url, ".", "out"]) == 0
+        told = capsys.readouterr().err
+        assert ("out/a.png: not sent, since it lies in OUT" in told) == (number == 1)
+        assert [path.name for path in (tmp_path / "out").rglob("*")] == ["a.png"]
+    assert client.main([url, "out", "out"]) == 0, "the folder itself may be the input"
+    assert "out/a.png: kept, since it already exists" in capsys.readouterr().err
+    assert client.main([url, "out", "."]) == 0, "and may lie in the output"
+    assert capsys.readouterr().err == "a.png: kept, since it already exists\n"

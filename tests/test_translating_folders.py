@@ -35,6 +35,13 @@ NEGATIVE = Translator({"direction": "ab", "weights": "negative"}, 3, 4, lambda b
 GRAY = Image.fromarray(np.full((8, 8, 3), 100, np.uint8))
 DARK = encoded(Image.fromarray(np.full((8, 8), 4000, np.uint16)), "PNG")
 
+ALL_ROAD = SimpleNamespace(
+    identity={"weights": "none"},
+    scale="original",
+    label=lambda picture: np.zeros(picture.size[::-1], np.uint8),
+    classes=CITYSCAPES,
+)
+
 
 @pytest.fixture
 def mixed(tmp_path) -> Path:
@@ -152,6 +159,26 @@ def test_an_interrupted_run_has_told_of_what_is_there(mixed, tmp_path):
     assert (record(out)["conversions"], record(out)["left_out"]) == (CONVERSIONS, LEFT_OUT)
 
 
+def test_results_inside_the_input_are_no_pictures_of_it(tmp_path, monkeypatch, capsys):
+    """Nor where a link leads there; the folder itself may be the input."""
+    monkeypatch.chdir(tmp_path)
+    GRAY.save("a.png")
+    Path("link").symlink_to("out", target_is_directory=True)
+    Path("out").mkdir()
+    for left_out in ({}, {"folders of results (--output)": 1}):
+        translate_path([NEGATIVE], Path(), Path("out"))
+        assert pngs(Path("out")) == ["a.png"] and record(Path("out"))["left_out"] == left_out
+        told = "not used: 1 folders of results (--output)" in capsys.readouterr().out
+        assert told == bool(left_out)
+    translate_path([NEGATIVE], Path("out"), Path("out"))
+    assert "0 pictures translated, 1 already existed" in capsys.readouterr().out
+    with pytest.raises(UserError, match="is not empty and not from this command"):
+        translate_path([NEGATIVE], Path(), Path())
+    for _ in range(2):
+        label_path(ALL_ROAD, Path("out"), Path("out/labels"))
+        assert pngs(Path("out/labels")) == ["labelIds/a.png", "overlays/a.png"]
+
+
 def test_the_first_page_alone_where_asked_for(mixed, tmp_path, capsys):
     translate_path([NEGATIVE], mixed, tmp_path / "out", reading=Reading(pages="first"))
     assert "deep/stack.png" in pngs(tmp_path / "out") and len(pngs(tmp_path / "out")) == 4
@@ -235,13 +262,7 @@ def test_names_that_would_meet_are_refused_with_both_files(tmp_path):
 
 
 def test_segmenting_says_the_same(mixed, tmp_path, capsys):
-    def all_road(picture: Image.Image) -> np.ndarray:
-        return np.zeros(picture.size[::-1], np.uint8)
-
-    segmenter = SimpleNamespace(
-        identity={"weights": "none"}, scale="original", label=all_road, classes=CITYSCAPES
-    )
-    label_path(segmenter, mixed, tmp_path / "out", reading=Reading(pages="first"))
+    label_path(ALL_ROAD, mixed, tmp_path / "out", reading=Reading(pages="first"))
     written = json.loads((tmp_path / "out" / "segmentation.json").read_text())
     assert (
         written["left_out"] == {**LEFT_OUT, "frames or pages behind the first": 1}

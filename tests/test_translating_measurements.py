@@ -94,6 +94,18 @@ def test_from_units_to_units_with_gaps_and_what_is_clipped(given, tmp_path, caps
     assert record(tmp_path / "out")["counted_values"] == {"all": 6, "invalid": 1, "clipped": 1}
 
 
+def test_results_inside_the_input_are_not_translated_again(given, capsys):
+    np.save(given / "a.npy", np.zeros((4, 4), np.float32))
+    model = identity(*[values("float32", 0, 1)] * 2)
+    for _ in range(2):
+        translate_measurements([model], given, given / "out", previews=Previews())
+    made = sorted(path.name for path in (given / "out").rglob("*[a-z]") if path.is_file())
+    assert [name for name in made if "a.npy" in name] == ["a.npy", "a.npy.png"]
+    told = capsys.readouterr().out
+    assert told.count("not used: 1 folders of results (--output)") == 1
+    assert "0 files translated, 1 already existed" in told
+
+
 def test_a_gap_of_integers_without_nodata_is_told(given, tmp_path):
     np.save(given / "a.npy", np.array([[1, np.nan]], np.float32))
     translate_measurements(
@@ -258,6 +270,38 @@ def test_nodata_of_the_training_that_a_file_cannot_hold_is_none_of_it(given, tmp
     model = identity(values("int16", 0, 200, nodata=-32768), values("float32", 0, 1))
     translate_measurements([model], given, tmp_path / "out")
     np.testing.assert_allclose(read(tmp_path / "out" / "a.npy"), [[0, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "declared", "gaps"),
+    [
+        ("float32", None, [False, True, False, False]),
+        ("float32", np.nan, [False, True, False, False]),
+        ("float32", 5, [False, True, True, False]),
+        ("int16", 5, [False, True, True, False]),
+        ("uint8", 5, [False, False, True, False]),
+    ],
+)
+def test_gaps_are_the_training_s_and_those_that_the_file_declares(
+    given, tmp_path, dtype, declared, gaps
+):
+    """As in preparation, where both become gaps; uint8 cannot hold the training's."""
+    scene = np.array([[1, 2 if dtype == "uint8" else -9999, 5, 2]], dtype)
+    rasterio = pytest.importorskip("rasterio")
+    profile = {"driver": "GTiff", "height": 1, "width": 4, "count": 1, "dtype": dtype}
+    place = rasterio.transform.from_origin(500_000, 5_000_000, 10, 10)
+    with rasterio.open(
+        given / "a.tif", "w", nodata=declared, crs="EPSG:32633", transform=place, **profile
+    ) as file:
+        file.write(scene[np.newaxis])
+    model = identity(values("float32", 0, 10, nodata=-9999), values("float32", 0, 10))
+    translate_measurements([model], given, tmp_path / "out")
+    with rasterio.open(tmp_path / "out" / "a.tif") as file:
+        np.testing.assert_allclose(file.read(1), np.where(gaps, np.nan, scene), atol=1e-5)
+    notes = record(tmp_path / "out")["conversions"]
+    told = [note for note in notes if "nodata" in note]
+    both = declared == 5 and dtype != "uint8"
+    assert told == (["of nodata 5, where the training's was -9999; both are gaps"] if both else [])
 
 
 @pytest.mark.parametrize("tiled", [False, True])

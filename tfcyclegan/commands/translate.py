@@ -131,11 +131,12 @@ def run(config: TranslateConfig) -> None:
             else model_metadata.takes_label_maps(model_metadata.read(model))
         )
         reading = _reading(config, trained, translators[0].reading, direction)
-        truths = truths_of(Path(config.input), Path(config.truth), reading) if config.truth else {}
+        given, output = Path(config.input), Path(config.output)
+        truths = truths_of(given, Path(config.truth), reading, output) if config.truth else {}
         translate_path(
             translators,
-            Path(config.input),
-            Path(config.output),
+            given,
+            output,
             scale=scale,
             nearest=nearest,
             reading=reading,
@@ -144,8 +145,8 @@ def run(config: TranslateConfig) -> None:
         if trained is not None and config.report:
             show_in_report(
                 trained,
-                Path(config.input),
-                Path(config.output),
+                given,
+                output,
                 truths,
                 direction=direction,
                 checkpoint=translators[0].identity["checkpoint"],

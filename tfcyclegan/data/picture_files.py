@@ -22,20 +22,35 @@ ENDINGS = frozenset(
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", ".ds_store"})
 HIDDEN = "hidden files and folders"
 AGAIN = "folders already visited through a link"
+RESULTS = "folders of results (--output)"
 
 
-def walk(directory: Path, passed_over: Counter[str] | None = None) -> Iterator[os.DirEntry[str]]:
+def walk(
+    directory: Path, passed_over: Counter[str] | None = None, output: Path | None = None
+) -> Iterator[os.DirEntry[str]]:
     """All files below `directory` that are not hidden, following links, in no particular order;
     skipped files are counted by kind.
+
+    Args:
+        directory: where to begin.
+        passed_over: the counts, which are added to.
+        output: folder of the caller's results. If it lies below `directory`, it is skipped:
+            otherwise a rerun would take the results of the first run for its input.
     """
     counts = Counter() if passed_over is None else passed_over
+    skipped = output.resolve() if output and output.resolve() != directory.resolve() else None
     pending, visited = [directory], set()
     while pending:
         place = pending.pop()
-        if place.resolve() in visited:  # circular links
+        real = place.resolve()
+        if real == skipped:
+            if any(place.iterdir()):
+                counts[RESULTS] = 1
+            continue
+        if real in visited:  # circular links
             counts[AGAIN] += 1
             continue
-        visited.add(place.resolve())
+        visited.add(real)
         with os.scandir(place) as entries:
             for entry in entries:
                 if entry.name.lower() in SYSTEM_FILES:
@@ -67,11 +82,11 @@ class Found:
         return told(self.left_out, self.examples)
 
 
-def find(directory: Path) -> Found:
-    """Finds the pictures in a folder tree."""
+def find(directory: Path, output: Path | None = None) -> Found:
+    """Finds the pictures in a folder tree; for `output` see `walk`."""
     left_out: Counter[str] = Counter()
     pictures, examples = [], []
-    for entry in walk(directory, left_out):
+    for entry in walk(directory, left_out, output):
         if is_picture(entry.name):
             pictures.append(entry)
         else:

@@ -75,7 +75,9 @@ class Found:
             log(self.told)
 
 
-def pictures_of_path(path: Path, reading: Reading = USUAL, *, flag: str = "input") -> Found:
+def pictures_of_path(
+    path: Path, reading: Reading = USUAL, *, flag: str = "input", output: Path | None = None
+) -> Found:
     """A picture, or all pictures in a folder tree; a file of several pictures gives NAME_0001,
     NAME_0002, ...
 
@@ -83,6 +85,7 @@ def pictures_of_path(path: Path, reading: Reading = USUAL, *, flag: str = "input
         path: a file with any extension, or a folder.
         reading: how to read them.
         flag: the flag that messages name.
+        output: folder of the command's results, which are left out if it lies in the folder.
 
     Raises:
         UserError: there are no pictures, or two would get the same name.
@@ -91,7 +94,7 @@ def pictures_of_path(path: Path, reading: Reading = USUAL, *, flag: str = "input
         found = picture_files.Found([], Counter(), [])
         paths, root = [path], path.parent
     elif path.is_dir():
-        found = picture_files.find(path)
+        found = picture_files.find(path, output)
         paths, root = [Path(entry.path) for entry in found.pictures], path
     else:
         raise UserError(f"--{flag}={path}: no such file or directory")

@@ -114,9 +114,9 @@ class Dicom(base.Measurement):
         return DicomDestination(path, values, self.stack)
 
     def other_ending(self, values: Values) -> str:
-        """NIfTI's, of several channels."""
+        """NIfTI's, of several channels and of series of several files of frames."""
         own = values.centre
-        return ".nii.gz" if own.stop - own.start > 1 else ""
+        return ".nii.gz" if own.stop - own.start > 1 or self.stack.of_framed_files else ""
 
     def identity(self) -> Mapping[str, object]:
         modality = str(self.stack.slices[0].header.get("Modality") or "")

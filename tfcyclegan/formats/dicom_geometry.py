@@ -46,6 +46,15 @@ class Stack:
     is_sheared: bool
     notes: tuple[str, ...]
 
+    @property
+    def of_several_files(self) -> bool:
+        return len({part.path for part in self.slices}) > 1
+
+    @property
+    def of_framed_files(self) -> bool:
+        """Whether it is of several files of frames, from which no series can be derived."""
+        return self.of_several_files and any(part.frame is not None for part in self.slices)
+
 
 _AS_STORED = np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
 

@@ -60,10 +60,12 @@ class DicomDestination(base.Destination):
                 f"{path}: DICOM holds one channel, not {own.stop - own.start}; write NIfTI"
             )
         self._one_file = path.suffix.lower() == ".dcm"
-        several = len({part.path for part in stack.slices}) > 1
-        if self._one_file and several:
-            raise UserError(f"{path}: a series of several files; give a directory")
-        if several and any(part.frame is not None for part in stack.slices):
+        if self._one_file and stack.of_several_files:
+            raise UserError(
+                f"{path}: a series of several files; give a directory, whose name does not end in "
+                ".dcm"
+            )
+        if stack.of_framed_files:
             raise UserError(f"{path}: a series of several files of frames; write NIfTI")
         self.path = path
         self._values = values
@@ -117,8 +119,8 @@ class DicomDestination(base.Destination):
         # pydicom raises many types for elements that break their rules
         except Exception as error:
             raise UserError(
-                f"{path}: cannot derive a series from it ({' '.join(str(error).split())}); write "
-                "NIfTI"
+                f"{path}: cannot derive a series from it ({' '.join(str(error).split())}); convert "
+                "the series to NIfTI, and translate that"
             ) from error
 
 

@@ -52,7 +52,7 @@ def label_path(
         UserError: `output` holds another segmenter's results, or pictures cannot be read (after all
             others were labelled).
     """
-    found = pictures_of_path(path, reading)
+    found = pictures_of_path(path, reading, output=output)
     found.log()
     pictures, settings = found.pictures, reading.settings()
     _label_all(

@@ -125,6 +125,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         there = sorted(
             path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
         )
+        if folder.resolve() in options.output.resolve().parents:
+            # otherwise a rerun would send the results of the first run
+            results = folder / options.output.resolve().relative_to(folder.resolve())
+            sent = [path for path in there if not path.is_relative_to(results)]
+            _tell("not sent, since it lies in OUT", sorted({*there} - {*sent}))
+            there = sent
         found = [path for path in there if path.suffix.lower() in ENDINGS]
         _tell(
             "not sent, since its extension is not that of a picture",

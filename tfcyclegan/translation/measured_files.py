@@ -2,9 +2,10 @@
 windows, counted, written, and shown in previews.
 """
 
+import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tfcyclegan.data.display import Display, to_picture
 from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
 from tfcyclegan.data.picture_folders import Ledger
 from tfcyclegan.data.values import Values, holds, own_plane
+from tfcyclegan.errors import UserError
 from tfcyclegan.formats import ENDINGS, open_measurement, options_among
 from tfcyclegan.formats.base import Destination, Measurement, Shape, Window
 from tfcyclegan.formats.stacks import read_stack
@@ -78,6 +80,7 @@ class MeasuredFile:
         self._output = output
         self._previewed = output / PREVIEWS / f"{name}.png"
         self._measurement: Measurement | None = None
+        self._declared: Values | None = None
         self._destinations: list[Destination] = []
 
     @property
@@ -136,6 +139,12 @@ class MeasuredFile:
             )
         source = dataclasses.replace(self.source, nodata=_nodata(measurement, trained))
         self.values = dataclasses.replace(self.values, source=source)
+        self._declared = _declared(measurement, source)
+        if self._declared is not None:
+            self.notes.add(
+                f"of nodata {measurement.nodata:g}, where the training's was {source.nodata:g}; "
+                "both are gaps"
+            )
 
     def read(self, plane: int, window: Window | None = None) -> np.ndarray:
         """A plane with its neighbours, [h, w, C], or a window of them.
@@ -145,9 +154,12 @@ class MeasuredFile:
         """
         assert self._measurement is not None
         try:
-            return read_stack(self._measurement, plane, self.source.neighbours, window)
+            array = read_stack(self._measurement, plane, self.source.neighbours, window)
         except OSError as error:  # unlike one of writing, it is of this file alone
             raise intake.BadPicture(f"cannot be read ({error.strerror or error})") from error
+        if self._declared is not None:
+            array[self._declared.invalid(array)] = self.source.nodata
+        return array
 
     def take(self, tally: Mapping[str, int]) -> None:
         """Adds the counts of `count` for a part of it to the file's."""
@@ -159,7 +171,11 @@ class MeasuredFile:
             )
 
     def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
-        """Stores rows of a plane of the translation, [h, W, C]."""
+        """Stores rows of a plane of the translation, [h, W, C].
+
+        Raises:
+            intake.BadPicture: its format cannot hold the translation.
+        """
         if not self._destinations:
             self._begin()
         for destination in self._destinations:
@@ -172,17 +188,27 @@ class MeasuredFile:
         if written is None:
             self._destinations = [PngPlanes(self.target, self.shape)]
             return
-        self._destinations = [self._measurement.create(self.target, written)]
+        with self._refusing():
+            self._destinations = [self._measurement.create(self.target, written)]
         if self._previews:
             display = self._previews.display
             preview = PngPlanes(self._previewed, self.shape, written, display, PREVIEW_SIDE)
             self._destinations.append(preview)
 
     def finish(self) -> None:
-        """Gives the result its final name, after its previews."""
+        """Gives the result its final name, after its previews; raises like `write`."""
         while self._destinations:
-            self._destinations.pop().finish()
+            with self._refusing():
+                self._destinations.pop().finish()
         self.close()
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Turns the refusal of a format, which is of this file alone, into BadPicture."""
+        try:
+            yield
+        except UserError as error:
+            raise intake.BadPicture(str(error).removeprefix(f"{self.target}: ")) from error
 
     def close(self) -> None:
         """Closes its files; an unfinished result is removed."""
@@ -194,12 +220,25 @@ class MeasuredFile:
 
 
 def _nodata(measurement: Measurement, trained: Values) -> float | None:
-    """The file's nodata value or, if it has none, that of the training data if the file's type can
-    hold it.
+    """The number that marks gaps: the training's, if it has one that the file's type can hold;
+    otherwise the file's own.
     """
-    if measurement.nodata is not None or trained.nodata is None:
+    number = trained.nodata
+    if number is None or not np.isfinite(number) or not holds(measurement.dtype, number):
         return measurement.nodata
-    return trained.nodata if holds(measurement.dtype, trained.nodata) else None
+    return number
+
+
+def _declared(measurement: Measurement, source: Values) -> Values | None:
+    """The meaning of the file's numbers as it declares them, if its own nodata is not the one of
+    `source`. Both are gaps, as in preparation, which gives them one number.
+    """
+    own = measurement.nodata
+    if own is None or source.nodata is None or not np.isfinite(own):  # NaN is always a gap
+        return None
+    if own == np.asarray(source.nodata).astype(measurement.dtype):
+        return None
+    return dataclasses.replace(source, nodata=own)
 
 
 class PngPlanes(Destination):

@@ -28,8 +28,9 @@ class Input:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_inputs(path: Path) -> tuple[dict[str, Input], Counter[str]]:
-    """What is to be translated, by its name below `path`, and what else lies there.
+def find_inputs(path: Path, output: Path | None = None) -> tuple[dict[str, Input], Counter[str]]:
+    """What is to be translated, by its name below `path`, and what else lies there; without what
+    lies in `output`, the folder of results, if that is below `path`.
 
     The DICOM files of a folder are one series, of the folder's name; or several, which is told,
     called by pseudonyms of their SeriesInstanceUIDs in a folder of that name, as `data_prep.dicom`
@@ -43,7 +44,7 @@ def find_inputs(path: Path) -> tuple[dict[str, Input], Counter[str]]:
         return {path.name: Input(path)}, left_out
     found: dict[str, Input] = {}
     slices: dict[Path, list[Path]] = {}
-    for entry in picture_files.walk(path, left_out):
+    for entry in picture_files.walk(path, left_out, output):
         place = Path(entry.path)
         if _is_dicom(place):
             slices.setdefault(place.parent, []).append(place)
@@ -52,12 +53,34 @@ def find_inputs(path: Path) -> tuple[dict[str, Input], Counter[str]]:
         else:
             left_out[picture_files.kind_of(entry.name)] += 1
     for folder, files in slices.items():
-        name = path.name if folder == path else folder.relative_to(path).as_posix()
-        found |= _series_of(folder, name, sorted(files), left_out)
+        name = _name_of(path) if folder == path else folder.relative_to(path).as_posix()
+        series = _series_of(folder, name, sorted(files), left_out)
+        if taken := found.keys() & series.keys():
+            raise UserError(
+                f"--input={path}: two series are called {printable(taken.pop())}, after {path} and "
+                "a folder in it; rename one"
+            )
+        found |= series
     if not found:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
         raise UserError(f"--input={path}: no files of measurements found{kinds and f' ({kinds})'}")
     return dict(sorted(found.items())), left_out
+
+
+def _name_of(folder: Path) -> str:
+    """The name of the input folder; a link keeps its own.
+
+    Raises:
+        UserError: it has none, as the root of a file system.
+    """
+    # "." and ".." would put a series in place of the folder of results, or beside it
+    name = folder.resolve().name if folder.name in ("", "..") else folder.name
+    if not name:
+        raise UserError(
+            f"--input={folder}: holds DICOM files, but has no name, which their series would get; "
+            "move the files into a folder"
+        )
+    return name
 
 
 def _is_dicom(path: Path) -> bool:

@@ -60,12 +60,13 @@ def translate_measurements(
         previews: whether and how PNGs are written beside the results.
 
     Raises:
-        UserError: `output` holds another model's results, or files cannot be read or do not fit the
-            model (after all others were translated).
+        UserError: `output` holds another model's results, or files cannot be read, do not fit the
+            model or have a format that cannot hold their translations (after all others were
+            translated).
         RunError: the model's output is not finite.
     """
     model, options = translators[0], dict(options or {})
-    found, left_out = find_inputs(path)
+    found, left_out = find_inputs(path, output)
     if left_out:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
         log(f"{path}: not used: {kinds}")
@@ -129,7 +130,7 @@ def _look(file: MeasuredFile) -> str:
 
 
 def _given_up(file: MeasuredFile, error: Exception) -> str:
-    """Marks a file that cannot be read; returns the line that reports it."""
+    """Marks a file that cannot be translated; returns the line that reports it."""
     file.bad = (
         f"cannot be read ({error.strerror or error})" if isinstance(error, OSError) else str(error)
     )
@@ -230,13 +231,16 @@ def _translate_planes(
         progress.advance()
         if plane.error is not None and not file.bad:
             ledger.bad.append(_given_up(file, plane.error))
+        if not file.bad:
+            try:
+                file.take(plane.tally or {})
+                file.write(plane.array, plane.number)
+            except intake.BadPicture as error:
+                ledger.bad.append(_given_up(file, error))
         if file.bad:
             if not plane.work.under_way:  # no thread reads from it
                 file.close()
-            continue
-        file.take(plane.tally or {})
-        file.write(plane.array, plane.number)
-        if plane.number == file.shape.planes - 1:
+        elif plane.number == file.shape.planes - 1:
             _finish(file, ledger)
 
 
@@ -247,7 +251,13 @@ def _called(plane: _Plane) -> str:
 
 def _finish(file: MeasuredFile, ledger: Ledger) -> None:
     ledger.journal.add(file.name, file.notes, tally=file.tally)
-    file.finish()
+    try:
+        file.finish()
+    except intake.BadPicture as error:
+        ledger.journal.add(file.name, ())  # it counts what is there
+        ledger.bad.append(_given_up(file, error))
+        file.close()
+        return
     ledger.made += 1
 
 

@@ -1,5 +1,6 @@
 """Translated pictures in the report of their run: `tfcyclegan translate --report`."""
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,8 +24,8 @@ ANSWERS = 4
 
 
 def truths_of(
-    inputs: Path, truth: Path, reading: Reading
-) -> Mapping[str, Callable[[], intake.Decoded]]:
+    inputs: Path, truth: Path, reading: Reading, output: Path
+) -> Mapping[str, Callable[[], Image.Image]]:
     """How to read the right answers, by the names of the pictures of `inputs`.
 
     Args:
@@ -32,11 +33,12 @@ def truths_of(
         truth: picture or folder with the right answers, by equal names; two single pictures belong
             together whatever their names.
         reading: how the inputs are read.
+        output: folder of the translations.
 
     Raises:
-        UserError: no picture has its truth.
+        UserError: no picture has its truth, or one that the report will show cannot be read.
     """
-    found = pictures_of_path(inputs, reading).pictures
+    found = pictures_of_path(inputs, reading, output=output).pictures
     truths = pictures_of_path(truth, flag="truth").pictures
     if truth.is_file() and inputs.is_file():
         truths = dict(zip(found, truths.values(), strict=False))
@@ -44,14 +46,21 @@ def truths_of(
         raise UserError(
             f"--truth={truth}: has no picture called {next(iter(found))}, or as another of --input"
         )
-    return truths
+    readers = {
+        name: functools.partial(_read, read, f"--truth={truth}: {name}")
+        for name, read in truths.items()
+    }
+    for name in itertools.islice(found, SHOWN):
+        if name in readers:
+            readers[name]()  # damage is told before the pictures are translated
+    return readers
 
 
 def show_in_report(
     run: Run,
     inputs: Path,
     output: Path,
-    truths: Mapping[str, Callable[[], intake.Decoded]],
+    truths: Mapping[str, Callable[[], Image.Image]],
     *,
     direction: str,
     checkpoint: str,
@@ -69,15 +78,18 @@ def show_in_report(
         checkpoint: the one that translated.
         reading: how the inputs are read.
         samples: answers to each picture, NAME_1.png and so on; 0 for NAME.png.
+
+    Raises:
+        UserError: a picture or its truth cannot be read.
     """
-    found = pictures_of_path(inputs, reading).pictures
+    found = pictures_of_path(inputs, reading, output=output).pictures
     shown_answers = range(1, min(samples, ANSWERS) + 1)
     marks = {f"answer {each}": f"_{each}" for each in shown_answers} or {"translated": ""}
     for name, read in itertools.islice(found.items(), SHOWN):
         answers = {column: _opened(output / f"{name}{mark}.png") for column, mark in marks.items()}
-        cells = {"input": read().image, **answers}
+        cells = {"input": _read(read, f"--input={inputs}: {name}"), **answers}
         if name in truths:
-            cells["truth"] = truths[name]().image
+            cells["truth"] = truths[name]()
         width, height = next(iter(answers.values())).size
         resized = {
             column: np.asarray(images.resize(cell.convert("RGB"), Size(height, width)))
@@ -91,6 +103,15 @@ def show_in_report(
         f"{report}: shows {shown} of {len(found)} pictures whole"
         + (f", {missing} of all have no truth" if missing else "")
     )
+
+
+def _read(read: Callable[[], intake.Decoded], place: str) -> Image.Image:
+    """A picture; UserError if it cannot be read, which starts with `place`."""
+    try:
+        return read().image
+    except (OSError, intake.BadPicture) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{place}: {reason}; repair or remove it") from error
 
 
 def _opened(path: Path) -> Image.Image:

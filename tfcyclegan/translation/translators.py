@@ -443,7 +443,7 @@ def translate_path(
         UserError: `output` holds another model's results, or pictures cannot be read (after all
             others were translated).
     """
-    found = pictures_of_path(path, reading)
+    found = pictures_of_path(path, reading, output=output)
     found.log()
     if nearest and scale:
         log(f"{path}: read as label maps, as in training: {NEAREST_ALONE}")
