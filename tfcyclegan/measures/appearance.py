@@ -127,19 +127,15 @@ def _sides(height: int, width: int) -> list[tuple[int, int]]:
 @functools.lru_cache(maxsize=32)
 def _places(
     size: tuple[int, int], count: int, pixels: int, seed: int
-) -> tuple[np.ndarray, list[list[np.ndarray]]]:
-    """Positions of pixels in each of `count` pictures of this size, [count, pixels]; and by picture
-    and octave the rows and columns of patches, [2, patches].
+) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of pixels in each of `count` pictures of this size, [count, pixels]; and the rows
+    and columns of patches, [count, octaves, 2, patches].
     """
     of_pixels, of_patches = (np.random.default_rng((seed, stream)) for stream in (1, 2))
     ends = np.array(_sides(*size)).reshape(-1, 2) - _PATCH + 1
-    patches = [
-        [
-            np.array([of_patches.integers(end, size=max(1, pixels // 4)) for end in octave])
-            for octave in ends
-        ]
-        for _ in range(count)
-    ]
+    patches = np.empty((count, *ends.shape, max(1, pixels // 4)), int)
+    for place in np.ndindex(patches.shape[:-1]):
+        patches[place] = of_patches.integers(ends[place[1:]], size=patches.shape[-1])
     return of_pixels.integers(size[0] * size[1], size=(count, pixels)), patches
 
 

@@ -51,15 +51,15 @@ def confusion_matrix(prediction: np.ndarray, truth: np.ndarray, *, classes: int)
     return np.concatenate([counts[:, :classes], misses], axis=1)
 
 
-# A sparse confusion matrix: flat indices of its few nonzero entries, and their values.
-Cells = tuple[np.ndarray, np.ndarray]
+# A sparse confusion matrix, uint32 [entries, 2]: flat indices of its few nonzero entries, and their
+# values. One array, since many small ones weigh more than what they hold.
+Cells = np.ndarray
 
 
 def cells_of(matrix: np.ndarray) -> Cells:
     """The sparse form of one picture's matrix."""
     places = np.flatnonzero(matrix)
-    counts = matrix.ravel()[places]
-    return places.astype(np.min_scalar_type(matrix.size)), counts.astype(np.uint32)
+    return np.stack([places, matrix.ravel()[places]], axis=1).astype(np.uint32)
 
 
 def _check(absent: str) -> None:
@@ -138,8 +138,8 @@ class Confusion:
     def pictures(self) -> np.ndarray:
         """The matrix of each picture, int64 [N, C, C + 1]."""
         matrices = np.zeros((len(self._pictures), self.classes, self.classes + 1), np.int64)
-        for matrix, (places, counts) in zip(matrices, self._pictures, strict=True):
-            matrix.flat[places] = counts
+        for matrix, cells in zip(matrices, self._pictures, strict=True):
+            matrix.flat[cells[:, 0]] = cells[:, 1]
         return matrices
 
     @property

@@ -229,7 +229,7 @@ def _confusions(scored: EvaluationSet) -> dict[str, dict[str, Confusion]]:
 def rows_of_all(scored: EvaluationSet, asked: Asked) -> dict[str, list[Row]]:
     """The requested rows, by row of a table, without those that are missing for some pictures."""
     found = dict(zip(asked, scored.rows(*asked.values()), strict=True))
-    return {name: rows for name, rows in found.items() if None not in rows}
+    return {name: rows for name, rows in found.items() if all(row is not None for row in rows)}
 
 
 def confusion_of(matrices: Iterable[Cells], classes: int) -> Confusion:

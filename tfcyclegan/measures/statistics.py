@@ -160,17 +160,22 @@ class Rows:
         self, scored: "EvaluationSet", requests: Iterable[Request], part: int | None = None
     ):
         self._scored = scored
-        names = {request: scored.names_of(*request[1:]) for request in requests}
+        names = {request: tuple(scored.names_of(*request[1:])) for request in requests}
         self._counts = {request: len(some) for request, some in names.items()}
-        self._places = {
-            request: {
+        # most requests are of the same pictures, and each place weighs more than many a row
+        shared = {
+            some: {
                 name: place
                 for place, name in enumerate(some)
                 if part is None or place // PART == part
             }
-            for request, some in names.items()
+            for some in names.values()
         }
-        self._rows: dict[Request, dict[int, Row]] = {request: {} for request in self._places}
+        self._places = {request: shared[some] for request, some in names.items()}
+        self._first = 0 if part is None else part * PART
+        self._rows: dict[Request, list[Row]] = {
+            request: [None] * len(places) for request, places in self._places.items()
+        }
         self._waiting: dict[tuple[Request, int], dict[int, np.ndarray]] = {}
         self._lock = threading.Lock()
 
@@ -194,7 +199,7 @@ class Rows:
                     if isinstance(statistic, InBatches):
                         self._put(request, view.index, view.picture)
                     else:
-                        self._rows[request][view.index] = _row(statistic, view)
+                        self._rows[request][view.index - self._first] = _row(statistic, view)
 
     def _put(self, request: Request, place: int, picture: np.ndarray) -> None:
         """Holds a picture back until its batch is complete, so that the network gets the same
@@ -210,16 +215,14 @@ class Rows:
         batch = sorted(self._waiting.pop((request, number)).items(), key=lambda item: item[0])
         places, pictures = zip(*batch, strict=True)
         made = request[0].function(self._scored, list(pictures))
-        self._rows[request].update(zip(places, made, strict=True))
+        for place, row in zip(places, made, strict=True):
+            self._rows[request][place - self._first] = row
 
     def finish(self) -> dict[Request, list[Row]]:
         """All rows by request, in the order of the pictures."""
         for request, number in list(self._waiting):
             self._run_batch(request, number)
-        return {
-            request: [row for _, row in sorted(rows.items(), key=lambda item: item[0])]
-            for request, rows in self._rows.items()
-        }
+        return self._rows
 
 
 def _row(statistic: Statistic, view: View) -> Row | UserError:
