@@ -239,6 +239,22 @@ def test_two_machines_do_not_overwrite_each_other(store):
     assert store.cat("/bucket/run/step") == b"3"
 
 
+def test_two_machines_do_not_overwrite_each_others_new_objects(store):
+    with (
+        pytest.raises(RunError, match="another program has changed it"),
+        places.at_hand(Config(run_dir=PLACE)) as config,
+    ):
+        store.pipe_file("/bucket/run/step", b"3")
+        files.write_text(Path(config.run_dir) / "step", "1")
+    assert store.cat("/bucket/run/step") == b"3"
+
+
+def test_a_place_inside_another_of_the_same_command_is_part_of_it(store):
+    with places.at_hand(Config(run_dir=f"{PLACE}/out", data_dir=PLACE)) as config:
+        files.write_text(Path(config.run_dir) / "new", "1")
+    assert names(store) == ["out/new"]
+
+
 def test_two_commands_on_one_machine_share_the_copy(store, capsys):
     with places.at_hand(Config(run_dir=PLACE)) as config:
         run = Path(config.run_dir)

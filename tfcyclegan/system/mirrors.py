@@ -38,6 +38,7 @@ from tfcyclegan.system.store_objects import (
 _AT_ONCE = 8  # transfers, which mostly wait
 _GROWN_SECONDS = 10.0
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
+_NONE = Copied("", 0, 0)  # what is expected of an object that was never seen here
 
 
 class _Changed(RunError):
@@ -326,7 +327,7 @@ class Mirror:
         for name in there.keys() - {self._name(each) for each in inside}:
             self._discard(name)
         for each in sorted(inside, key=lambda one: (-len(one.parts), one.stat().st_mtime_ns)):
-            self._journal.known.pop(self._name(each), None)  # whatever is there is replaced
+            self._journal.note(self._name(each))  # whatever is there is replaced
             self._send(each)
         self._discard(marker)
         self._unfinished.discard(folder)
@@ -338,11 +339,17 @@ class Mirror:
 
     def _is_as_sent(self, name: str) -> bool:
         """Whether no other program has written an object since this machine did."""
-        copied = self._journal.known.get(name)
-        if copied is None or (there := self._version_there(name)) == copied.version:
+        there = self._version_there(name)
+        if self._is_own(name, there):
             return True
         self._journal.read()  # another command here may have sent it
-        copied = self._journal.known.get(name)
+        return self._is_own(name, there)
+
+    def _is_own(self, name: str, there: str) -> bool:
+        """Whether a version of an object, "" for none, is the one that the journal expects; where
+        sending was begun, it may be any.
+        """
+        copied = self._journal.known.get(name, _NONE)
         return copied is None or there == copied.version
 
     def _version_there(self, name: str) -> str:
