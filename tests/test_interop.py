@@ -149,6 +149,26 @@ def test_a_tensorflow_addons_generator(tiles, tmp_path):
     np.testing.assert_allclose(tuned(io["input"]).numpy(), io["output"], atol=1e-4)
 
 
+def translates_as_before(run_dir: Path) -> bool:
+    io = np.load(GOLDEN / "tfa_generator_io.npz")
+    output = load_generator(read_run(run_dir), "latest", "ab")(io["input"]).numpy()
+    return np.allclose(output, io["output"], atol=1e-4)
+
+
+def test_an_imported_graph_moves_with_its_run(tmp_path):
+    importing.import_tfa(GOLDEN / "tfa_generator.h5", "", tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert translates_as_before(tmp_path / "b")
+
+
+def test_an_imported_graph_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    importing.import_tfa(GOLDEN / "tfa_generator.h5", "", Path("a"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert translates_as_before(tmp_path / "a")
+
+
 def test_a_layer_that_could_hold_code_is_refused(tmp_path):
     path = tmp_path / "lambda.h5"
     shutil.copy(GOLDEN / "tfa_generator.h5", path)

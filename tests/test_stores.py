@@ -14,6 +14,8 @@ import pytest
 from tfcyclegan.cli import run_command
 from tfcyclegan.config import Options, option
 from tfcyclegan.errors import RunError, UserError
+from tfcyclegan.exports import model_metadata
+from tfcyclegan.interop import official_options
 from tfcyclegan.system import files, mirrors, places
 from tfcyclegan.system.downloads import CACHE_VARIABLE
 from tfcyclegan.system.progress import log
@@ -239,6 +241,22 @@ def test_two_machines_do_not_overwrite_each_other(store):
     assert store.cat("/bucket/run/step") == b"3"
 
 
+def test_two_machines_do_not_overwrite_each_others_new_objects(store):
+    with (
+        pytest.raises(RunError, match="another program has changed it"),
+        places.at_hand(Config(run_dir=PLACE)) as config,
+    ):
+        store.pipe_file("/bucket/run/step", b"3")
+        files.write_text(Path(config.run_dir) / "step", "1")
+    assert store.cat("/bucket/run/step") == b"3"
+
+
+def test_a_place_inside_another_of_the_same_command_is_part_of_it(store):
+    with places.at_hand(Config(run_dir=f"{PLACE}/out", data_dir=PLACE)) as config:
+        files.write_text(Path(config.run_dir) / "new", "1")
+    assert names(store) == ["out/new"]
+
+
 def test_two_commands_on_one_machine_share_the_copy(store, capsys):
     with places.at_hand(Config(run_dir=PLACE)) as config:
         run = Path(config.run_dir)
@@ -261,6 +279,34 @@ def test_one_file_comes_with_those_that_belong_to_it(store):
         assert here == "here"
         there = sorted(path.name for path in Path(scan).parent.iterdir())
         assert there == ["metadata.json", "scan.hdr", "scan.img"]
+
+
+@pytest.mark.parametrize("folder", ["", "onnx/", "openvino/", "rejected/", "rejected/onnx/"])
+def test_a_model_file_comes_with_the_description_of_its_version(store, folder):
+    for name in ("metadata.json", "labels.json", f"{folder}float32.onnx"):
+        store.pipe_file(f"/bucket/models/1/{name}", b'{"direction": "ab"}')
+    place = f"memory://bucket/models/1/{folder}float32.onnx"
+    with places.at_hand(Config(run_dir=place)) as config:
+        model = Path(config.run_dir)
+        assert model_metadata.read(model) == {"direction": "ab"}
+        version = model.parents[folder.count("/")]
+        assert sorted(path.name for path in version.rglob("*.*")) == [
+            "float32.onnx",
+            "metadata.json",
+        ]
+
+
+def test_models_lie_in_folders_that_mirrors_know():
+    assert set(model_metadata.FOLDERS) == set(mirrors.FOLDERS_OF_MODELS)
+
+
+def test_weights_come_with_the_options_of_their_training(store):
+    for name in ("latest_net_G_A.pth", "latest_net_G_B.pth", "train_opt.txt"):
+        store.pipe_file(f"/bucket/weights/{name}", b"1")
+    place = "memory://bucket/weights/latest_net_G_A.pth"
+    with places.at_hand(Config(run_dir=place)) as config:
+        there = sorted(path.name for path in Path(config.run_dir).parent.iterdir())
+        assert there == ["latest_net_G_A.pth", official_options.FILE]
 
 
 def test_names_that_no_file_can_have_are_told(store, capsys, monkeypatch):

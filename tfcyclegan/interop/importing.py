@@ -20,9 +20,8 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import DIRECTORY, CheckpointFiles
 from tfcyclegan.training.checkpoints import variables
-from tfcyclegan.training.runs import FLAG_FILE, IMPORTED, Run, write_run
+from tfcyclegan.training.runs import FLAG_FILE, GRAPH, IMPORTED, Run, write_run
 
-GRAPH = "generator.json"
 RECORD = "imported.json"
 """File of an imported run: the source of its weights, conversions, and what of the files was not
 used.

@@ -38,6 +38,10 @@ from tfcyclegan.system.store_objects import (
 _AT_ONCE = 8  # transfers, which mostly wait
 _GROWN_SECONDS = 10.0
 _EXTRAS = {"s3": "s3", "gs": "gcs"}
+FOLDERS_OF_MODELS = ("rejected", "onnx", "openvino")
+"""Folders of model files, which the metadata.json further up describes."""
+_DESCRIPTION, _TRAINING = "metadata.json", "train_opt.txt"
+_NONE = Copied("", 0, 0)  # what is expected of an object that was never seen here
 
 
 class _Changed(RunError):
@@ -147,19 +151,10 @@ class Mirror:
         self._fetch({name: entry for name, entry in theirs.items() if name not in here})
 
     def _listing(self) -> dict[str, Mapping[str, Any]]:
-        """All objects by name; of a file, with those that belong to it: of the same name up to the
-        first dot, and an export's metadata.json.
-        """
+        """All objects by name; of a file, with those that belong to it."""
         found = by_name(self._store.find(self._key, detail=True).values())
         if found.keys() == {self._key}:
-            folder, _, name = self._key.rpartition("/")
-            stem = f"{name.partition('.')[0]}."
-            beside = by_name(self._store.ls(folder, detail=True)).items()
-            found = {
-                key: entry
-                for key, entry in beside
-                if key.rpartition("/")[2].startswith((stem, "metadata.json"))
-            }
+            found = self._with_companions()
         odd = [name for name in found if not is_path(name, found)]
         if odd:
             log(
@@ -167,6 +162,25 @@ class Mirror:
                 f"{quantity(len(odd), 'object')}, first {odd[0]!r}"
             )
         return {name: entry for name, entry in found.items() if name not in odd}
+
+    def _with_companions(self) -> dict[str, Mapping[str, Any]]:
+        """The object of a file, and those that say how to read it: of the same name up to the first
+        dot, the options of a training, and an export's metadata.json, which may lie further up.
+        """
+        folder, _, name = self._key.rpartition("/")
+        starts = (f"{name.partition('.')[0]}.", _DESCRIPTION, _TRAINING)
+        found = self._beginning(folder, starts)
+        while "/" in folder and folder.rpartition("/")[2] in FOLDERS_OF_MODELS:
+            folder = folder.rpartition("/")[0]
+            found |= self._beginning(folder, (_DESCRIPTION,))
+        return found
+
+    def _beginning(self, folder: str, starts: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
+        """The objects in a folder whose names begin so."""
+        there = by_name(self._store.ls(folder, detail=True))
+        return {
+            key: entry for key, entry in there.items() if key.rpartition("/")[2].startswith(starts)
+        }
 
     def _fetch(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         if not wanted:
@@ -326,7 +340,7 @@ class Mirror:
         for name in there.keys() - {self._name(each) for each in inside}:
             self._discard(name)
         for each in sorted(inside, key=lambda one: (-len(one.parts), one.stat().st_mtime_ns)):
-            self._journal.known.pop(self._name(each), None)  # whatever is there is replaced
+            self._journal.note(self._name(each))  # whatever is there is replaced
             self._send(each)
         self._discard(marker)
         self._unfinished.discard(folder)
@@ -338,11 +352,17 @@ class Mirror:
 
     def _is_as_sent(self, name: str) -> bool:
         """Whether no other program has written an object since this machine did."""
-        copied = self._journal.known.get(name)
-        if copied is None or (there := self._version_there(name)) == copied.version:
+        there = self._version_there(name)
+        if self._is_own(name, there):
             return True
         self._journal.read()  # another command here may have sent it
-        copied = self._journal.known.get(name)
+        return self._is_own(name, there)
+
+    def _is_own(self, name: str, there: str) -> bool:
+        """Whether a version of an object, "" for none, is the one that the journal expects; where
+        sending was begun, it may be any.
+        """
+        copied = self._journal.known.get(name, _NONE)
         return copied is None or there == copied.version
 
     def _version_there(self, name: str) -> str:

@@ -129,9 +129,10 @@ def at_hand(config: Config) -> Iterator[Config]:
             )
         changed[field.name] = here
     try:
-        for here in changed.values():
-            for place in here.split(","):
-                bring(Path(place))
+        opened = [Path(place) for value in changed.values() for place in value.split(",")]
+        # outer ones first, whose copies include those inside: each object has one sender
+        for place in sorted(opened, key=lambda path: len(path.parts)):
+            bring(place)
         yield dataclasses.replace(config, **changed) if changed else config  # type: ignore[type-var]
     except BaseException:
         from tfcyclegan.system.progress import log

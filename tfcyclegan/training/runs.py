@@ -2,6 +2,7 @@
 
 config.json     every option, the precision used, the data's fingerprint and values
 flags.cfg       the same as a flag file
+generator.json  the graph of an imported generator
 checkpoints/    step-N, the latest few; best/ the best one measured; worker-N/ the image pools of
                 other workers
 history.jsonl   one line every --log_every_steps; earlier_history.jsonl: that of the run given by
@@ -30,6 +31,7 @@ from tfcyclegan.system.progress import log
 
 CONFIG = "config.json"
 FLAG_FILE = "flags.cfg"
+GRAPH = "generator.json"
 IMPORTED = "imported"
 """Data set and fingerprint of a run whose weights come from another program."""
 _PLACES = ("run_dir", "init_from")
@@ -128,7 +130,11 @@ def read_run(directory: Path, *, flag: str = "run_dir") -> Run:
         raise UserError(f"--{flag}={directory}: holds no run ({CONFIG} is missing)")
     stored = files.read_json(directory / CONFIG)
     try:
-        config = config_from_dict(TrainConfig, {**stored["options"], "run_dir": str(directory)})
+        given = {**stored["options"], "run_dir": str(directory)}
+        # the path as it was when the run was made, which may since have been moved
+        if str(given.get("generator")).endswith(".json") and (directory / GRAPH).is_file():
+            given["generator"] = str(directory / GRAPH)
+        config = config_from_dict(TrainConfig, given)
         if stored["precision"] not in PRECISIONS:
             raise TypeError(f"precision {stored['precision']!r}")
         # older runs lack entries, which then take defaults
