@@ -34,6 +34,7 @@ from tfcyclegan.exporting import (
 from tfcyclegan.exporting.proof_pictures import (
     COMPARED,
     calibration_pictures,
+    check_kind,
     comparison_pictures,
 )
 from tfcyclegan.exporting.tflite_converters import CALIBRATED, CONVERTERS, VARIANTS
@@ -101,7 +102,8 @@ def export(
 
     Raises:
         UserError: the checkpoint or direction does not exist, the size does not fit, `output` holds
-            versions of another purpose, or a format's packages are not installed.
+            versions of another purpose, the data are not what the network takes, or a format's
+            packages are not installed.
         RunError: an exported model differs from Keras by more than its bound; no files are left
             behind.
     """
@@ -119,6 +121,8 @@ def export(
     own = there if there and there.fingerprint == run.data_fingerprint else None
     title = run.data_title or (own.title if own else "")
     values = ValuePair.of_domains(run.values, direction)
+    if domains:
+        check_kind(domains, direction[0], values.source)
     reading = own.settings(direction[0]) if own else {}
     opened = (
         opening_of((own.a if direction == "ab" else own.b).settings)
