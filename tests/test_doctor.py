@@ -135,6 +135,13 @@ def test_memory_is_told_within_a_containers_limits(tmp_path, monkeypatch):
     assert hardware.memory() == (600 * 1024, 1000 * 1024)
     (tmp_path / "memory.max").write_text(f"{500 * 1024}\n")
     assert hardware.memory() == (499 * 1024, 500 * 1024)
+    (tmp_path / "memory.current").write_text(f"{480 * 1024}\n")
+    (tmp_path / "memory.stat").write_text(
+        f"anon {100 * 1024}\nfile {380 * 1024}\ninactive_file {300 * 1024}\n"
+    )
+    assert hardware.memory() == (320 * 1024, 500 * 1024), "cached files are given back"
+    (tmp_path / "memory.stat").write_text(f"inactive_file {481 * 1024}\n")
+    assert hardware.memory() == (500 * 1024, 500 * 1024), "the counters are read one by one"
     monkeypatch.setattr(hardware, "_MEMINFO", tmp_path / "no such file")
     assert hardware.memory() is None
 

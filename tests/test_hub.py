@@ -116,6 +116,23 @@ def test_a_folder_that_is_there_is_left_as_it_is(folder, run, tmp_path, capfd):
     assert "is not empty" in capfd.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_a_run_that_was_trained_on_is_refused_before_it_is_exported(tmp_path, capfd):
+    """Servers take a new version at once, so a command that fails must not leave one."""
+    pytest.importorskip("huggingface_hub")
+    run, output, hub_dir = tmp_path / "run", tmp_path / "out", tmp_path / "hub"
+    shutil.copytree(KEPT / "run", run)
+    command = ["export", f"--run_dir={run}", f"--output={output}", f"--hub_dir={hub_dir}"]
+    command.append("--formats=saved_model")
+    assert cli.main([*command, "--checkpoint=4"]) == 0
+    assert cli.main([*command, "--checkpoint=4"]) == 0, "the folder holds this export already"
+    assert cli.main([*command, "--checkpoint=8"]) == 2
+    assert f"--hub_dir={hub_dir}: holds another export; remove it" in capfd.readouterr().err
+    assert sorted(path.name for path in output.iterdir() if path.is_dir()) == ["1"]
+    shutil.rmtree(hub_dir)
+    assert cli.main([*command, "--checkpoint=8"]) == 0
+    assert json.loads((hub_dir / "metadata.json").read_text())["checkpoint"] == "step-8"
+
+
 @pytest.fixture
 def cache(folder, tmp_path, monkeypatch) -> Path:
     """A cache that holds the folder as a user's repository, as files linked to by their hashes."""

@@ -1,15 +1,20 @@
 """translate, export and what they refuse, of a run on measurements."""
 
+import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from tests.conftest import ROOT
 from tests.measured_runs import bands, make_data, make_run
 from tfcyclegan import cli
+from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.source import open_source
+from tfcyclegan.exporting import proof_pictures
 from tfcyclegan.training.runs import read_run
 from tfcyclegan.translation.translators import from_run
 
@@ -129,3 +134,31 @@ def test_an_export(run_dir, translator, data, tmp_path, capsys):
     np.testing.assert_allclose(
         np.load(tmp_path / "out" / "scene.npy"), translator(bands(7))[..., 0], atol=1e-2
     )
+
+
+def test_an_export_is_not_measured_on_data_of_the_other_kind(
+    run_dir, data, tiles, tmp_path, capsys
+):
+    """Calibrated on them, int8 files would be made for other numbers."""
+    shutil.copytree(ROOT / "tests" / "compatibility" / "0.1.0" / "run", tmp_path / "pictures")
+    out = tmp_path / "model"
+    for run, given, told in (
+        (tmp_path / "pictures", data, "uint16, 4 channels, range 0:4000, nodata 0, but the model"),
+        (run_dir, tiles, "8-bit pictures, but the model needs uint16, 4 channels"),
+    ):
+        command = ["export", f"--run_dir={run}", f"--data_dir={given}", f"--output={out}"]
+        assert cli.main([*command, "--formats=saved_model"]) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert f"--data_dir={given}: split trainA holds {told}" in error
+        assert error.endswith("; give data prepared like those of its training")
+        assert not out.exists()
+
+
+def test_an_export_tells_that_its_data_have_other_ranges(data, capsys):
+    domains = open_domains(str(data))
+    trained = dataclasses.replace(domains.values["A"], high=(3000.0,) * 4)
+    proof_pictures.check_kind(domains, "a", trained)
+    told = "the data of A have range 0:4000, the run was trained on range 0:3000"
+    assert told in capsys.readouterr().out
+    proof_pictures.check_kind(domains, "a", domains.values["A"])
+    assert capsys.readouterr().out == ""

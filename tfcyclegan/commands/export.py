@@ -38,6 +38,7 @@ def run(config: ExportConfig) -> Path:
         data_dir=config.data_dir,
         formats=config.format_names,
         tflite_converter=config.tflite_converter,
+        hub_dir=config.hub_dir,
     )
     if config.hub_dir:
         hub_folder.write(

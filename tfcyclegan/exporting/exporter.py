@@ -24,6 +24,7 @@ from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
 from tfcyclegan.exporting import (
+    hub_folder,
     model_card,
     onnx_and_openvino,
     quality,
@@ -34,6 +35,7 @@ from tfcyclegan.exporting import (
 from tfcyclegan.exporting.proof_pictures import (
     COMPARED,
     calibration_pictures,
+    check_kind,
     comparison_pictures,
 )
 from tfcyclegan.exporting.tflite_converters import CALIBRATED, CONVERTERS, VARIANTS
@@ -82,6 +84,7 @@ def export(
     data_dir: str = "",
     formats: Sequence[str] = ("saved_model", "tflite"),
     tflite_converter: str = "tensorflow",
+    hub_dir: str = "",
 ) -> Path:
     """Exports one direction; returns the directory of the version made, or of the version that
     already holds the same.
@@ -98,10 +101,12 @@ def export(
         formats: the formats to write, of `config.EXPORT_FORMATS`; they must include "saved_model",
             which servers need.
         tflite_converter: what makes the TFLite files, one of `tflite_converters.CONVERTERS`.
+        hub_dir: folder that `hub_folder.write` writes the version to afterwards; empty for none.
 
     Raises:
         UserError: the checkpoint or direction does not exist, the size does not fit, `output` holds
-            versions of another purpose, or a format's packages are not installed.
+            versions of another purpose, `hub_dir` holds another export, the data are not what the
+            network takes, or a format's packages are not installed.
         RunError: an exported model differs from Keras by more than its bound; no files are left
             behind.
     """
@@ -119,6 +124,8 @@ def export(
     own = there if there and there.fingerprint == run.data_fingerprint else None
     title = run.data_title or (own.title if own else "")
     values = ValuePair.of_domains(run.values, direction)
+    if domains:
+        check_kind(domains, direction[0], values.source)
     reading = own.settings(direction[0]) if own else {}
     opened = (
         opening_of((own.a if direction == "ab" else own.b).settings)
@@ -144,6 +151,8 @@ def export(
         files.write_text(newest / model_card.NAME, card)  # the run may have been scored since
         log(f"{newest}: already holds this model")
         return newest
+    if hub_dir:
+        hub_folder.require_no_export(Path(hub_dir))
     channels = generator.settings["in_channels"]
     described = {
         "format": files.FORMAT,

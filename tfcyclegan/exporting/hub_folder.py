@@ -38,7 +38,8 @@ _TASK = "image-to-image"
 
 
 def require_room(folder: Path) -> None:
-    """Checks, before an export, that the folder can be written after it.
+    """Checks, before an export, that the folder can be written after it, unless it holds another
+    export (`require_no_export`).
 
     Raises:
         UserError: a package is not installed, or the folder holds other files.
@@ -51,6 +52,23 @@ def require_room(folder: Path) -> None:
     files.require_no_file("hub_dir", folder)
     if folder.exists() and any(folder.iterdir()) and not (folder / METADATA).is_file():
         raise UserError(f"--hub_dir={folder}: is not empty; choose another folder")
+
+
+def require_no_export(folder: Path) -> None:
+    """Checks, before a new version is made, that the folder holds no export: it would be another
+    one, and servers would already use the new version when `write` refuses.
+
+    Raises:
+        UserError: it holds one.
+    """
+    if (folder / METADATA).is_file():
+        raise _holds_another(folder)
+
+
+def _holds_another(folder: Path) -> UserError:
+    return UserError(
+        f"--hub_dir={folder}: holds another export; remove it or choose another folder"
+    )
 
 
 def write(run: Run, checkpoint: str, direction: str, version: Path, folder: Path) -> None:
@@ -70,9 +88,7 @@ def write(run: Run, checkpoint: str, direction: str, version: Path, folder: Path
     metadata = files.read_json_object(version / METADATA)
     if (folder / METADATA).is_file():
         if files.read_json_object(folder / METADATA) != metadata:
-            raise UserError(
-                f"--hub_dir={folder}: holds another export; remove it or choose another folder"
-            )
+            raise _holds_another(folder)
         log(f"{folder}: already holds this export; its {CARD} is left as it is")
         return
     require_room(folder)

@@ -12,6 +12,9 @@ from tfcyclegan.data import images
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.data.resampling import resize_values
+from tfcyclegan.data.values import Values, own_plane
+from tfcyclegan.system.progress import log
+from tfcyclegan.translation.measured_splits import require_kind
 from tfcyclegan.translation.value_pair import ValuePair
 
 COMPARED = 32
@@ -36,6 +39,30 @@ class Pictures:
     told: str
     real: bool
     unseen: bool
+
+
+def check_kind(domains: Domains, domain: str, trained: Values | None) -> None:
+    """Checks that the data of `domain` are what the network takes, and tells if their ranges differ
+    from those of its training.
+
+    Args:
+        domains: the data to measure and calibrate on.
+        domain: the source domain, "a" or "b".
+        trained: values that the network takes; None for pictures.
+
+    Raises:
+        UserError: the data are pictures instead of measurements or the reverse, or have other
+            channels or units.
+    """
+    split = domains.require("train", domain)
+    require_kind(split.source, split.name, trained)
+    here = split.values
+    if here and trained and (here.low, here.high) != (trained.low, trained.high):
+        log(
+            f"ranges: the data of {domain.upper()} have {own_plane(here).ranges()}, the run was "
+            f"trained on {own_plane(trained).ranges()}; the files are measured and calibrated in "
+            "those of the data"
+        )
 
 
 def comparison_pictures(

@@ -46,7 +46,8 @@ def memory() -> Room | None:
     free, total = sizes["MemAvailable"], sizes["MemTotal"]
     limit, used = ("".join(_lines(_CGROUP / name)) for name in ("memory.max", "memory.current"))
     if limit.isdigit() and used.isdigit():
-        free, total = min(free, int(limit) - int(used)), min(total, int(limit))
+        needed = max(int(used) - _cached_files(), 0)
+        free, total = min(free, int(limit) - needed), min(total, int(limit))
     return Room(free, total)
 
 
@@ -55,6 +56,14 @@ def disk(path: Path) -> Room:
     there = next(place for place in (path.resolve(), *path.resolve().parents) if place.exists())
     usage = shutil.disk_usage(there)
     return Room(usage.free, usage.total)
+
+
+def _cached_files() -> int:
+    """Bytes of a container's used memory that only hold files not read lately: the kernel frees
+    them on demand, so `docker stats` and Kubernetes subtract them, too.
+    """
+    fields = (line.split() for line in _lines(_CGROUP / "memory.stat"))
+    return next((int(value) for name, value in fields if name == "inactive_file"), 0)
 
 
 def _of_cpuinfo(name: str) -> str:

@@ -41,6 +41,8 @@ from tfcyclegan.translation.translators import (
 )
 from tfcyclegan.translation.value_pair import describe, network_size
 
+_MEND = "give data prepared like those of its training"
+
 
 @dataclass(frozen=True)
 class _Plane:
@@ -142,7 +144,7 @@ def require_kind(source: DataSource, split: str, known: Values | None) -> None:
         kinds = [describe(one) if one else "8-bit pictures" for one in (here, known)]
         raise UserError(
             f"--data_dir={source.directory}: split {split} holds {kinds[0]}, but the model needs "
-            f"{kinds[1]}"
+            f"{kinds[1]}; {_MEND}"
         )
     if here is None or known is None:
         return
@@ -151,5 +153,5 @@ def require_kind(source: DataSource, split: str, known: Values | None) -> None:
         if own != trained:
             raise UserError(
                 f"--data_dir={source.directory}: split {split} has {what} {own or 'none'}, but the "
-                f"model needs {trained or 'none'}"
+                f"model needs {trained or 'none'}; {_MEND}"
             )
