@@ -158,7 +158,8 @@ class MeasuredFile:
         except OSError as error:  # unlike one of writing, it is of this file alone
             raise intake.BadPicture(f"cannot be read ({error.strerror or error})") from error
         if self._declared is not None:
-            array[self._declared.invalid(array)] = self.source.nodata
+            gap = array.dtype.type(self.source.nodata)  # the array may be a mapped file's own
+            array = np.where(self._declared.invalid(array), gap, array)
         return array
 
     def take(self, tally: Mapping[str, int]) -> None:
