@@ -6,15 +6,21 @@ import pickle
 import tempfile
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, Any
 
 
 class KeptRows:
     """Lists of rows by request, in an unnamed temporary file. Threads may share it, processes not:
     sent to another one, it arrives empty.
+
+    Attributes:
+        folder: folder on whose disk the file is placed, which need not exist yet; None for the
+            system's temporary files, which may be in memory.
     """
 
     def __init__(self) -> None:
+        self.folder: Path | None = None
         self._places: dict[Any, list[int]] = {}
         self._lock = threading.Lock()
 
@@ -23,7 +29,9 @@ class KeptRows:
 
     @functools.cached_property
     def _file(self) -> IO[bytes]:
-        return tempfile.TemporaryFile()  # open as long as it is used
+        above = [self.folder, *self.folder.absolute().parents] if self.folder else []
+        there = next((one for one in above if one.is_dir()), None)
+        return tempfile.TemporaryFile(dir=there)  # open as long as it is used
 
     def __contains__(self, request: object) -> bool:
         return request in self._places

@@ -248,14 +248,15 @@ class Gathered:
         asked: collects requests for the next pass while `answers` runs the measures; None
             otherwise, and missing rows are then gathered at once.
         engine: whose workers gather; None gathers here.
-        folder: where they and this process exchange rows.
+        folder: where they and this process exchange rows, and on whose disk rows wait; None for
+            that of temporary files, without an engine.
     """
 
     rows: dict[Request, list[Row]] = field(default_factory=dict)
     kept: KeptRows = field(default_factory=KeptRows)
     asked: dict[Request, None] | None = None
     engine: Engine | None = None
-    folder: Path = Path()
+    folder: Path | None = None
 
     def of(self, scored: "EvaluationSet", requests: Sequence[Request]) -> list[list[Row]]:
         """The rows of each request.
@@ -291,6 +292,7 @@ class Gathered:
                 Rows(scored, some, number, HELD) for number in Rows(scored, some, 0, HELD).parts
             ]
             total = sum(len(part.names) for part in parts)
+            self.kept.folder = self.folder
             with Progress(total, unit="image", label="scoring") as progress:
                 while parts:
                     self.kept.add(_gathered(parts.pop(0), progress.advance))
@@ -300,8 +302,9 @@ class Gathered:
     ) -> dict[Request, list[Row]]:
         """The rows, gathered by the workers of an engine, part by part."""
         make = functools.partial(_on_worker, scored.of_statistics(), requests)
+        folder = self.folder or Path()
         with Progress(len(parts), unit="part", label="scoring") as progress:
-            found = results(engine, make, parts, self.folder, finished=lambda _: progress.advance())
+            found = results(engine, make, parts, folder, finished=lambda _: progress.advance())
         return {
             request: [row for part in found for row in part[index]]
             for index, request in enumerate(requests)
