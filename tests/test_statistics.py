@@ -1,6 +1,7 @@
 """Rows are gathered in one pass, in any order, without keeping the pictures."""
 
 import dataclasses
+import pickle
 import threading
 import weakref
 
@@ -11,7 +12,7 @@ from tests.street_set import street_set
 from tfcyclegan.errors import RunError
 from tfcyclegan.evaluation import spool
 from tfcyclegan.evaluation.scoring import measure
-from tfcyclegan.measures import appearance, blur, label_maps
+from tfcyclegan.measures import appearance, blur, label_maps, statistics
 from tfcyclegan.measures.evaluation_set import FLOOR, OWN
 from tfcyclegan.measures.pictures import InOrder, Made, Renamed
 from tfcyclegan.measures.statistics import INPUTS, InBatches, Rows, of_pair, of_picture
@@ -130,3 +131,20 @@ def test_kept_arrays_are_read_back_in_any_order(tmp_path, monkeypatch):
     monkeypatch.setattr(place, "_file", type("File", (), {"tell": lambda _: 0, "write": full})())
     with pytest.raises(RunError, match="No space left on device"):
         place.keep(arrays.items())
+
+
+def test_rows_wait_on_disk_and_come_back_in_order(photos, monkeypatch):
+    """Part by part, with whole batches for networks, and as they are gathered in one part."""
+    requests = ((of_picture(blur.sharpness), OWN), (InBatches(means), OWN), (appearance.drawn, OWN))
+    whole = dataclasses.replace(photos).rows(*requests)
+    monkeypatch.setattr(statistics, "HELD", 16)
+    scored = dataclasses.replace(photos)
+    sharp, batched, drawn = scored.rows(*requests)
+    assert (sharp, batched) == tuple(whole[:2]) and len(sharp) == 20
+    for one, other in zip(drawn, whole[2], strict=True):
+        for points, same in zip(one.points, other.points, strict=True):
+            np.testing.assert_array_equal(points, same)
+    assert not scored.gathered.rows
+    for _ in range(2):
+        assert scored.rows(*requests)[0] == sharp
+    assert not pickle.loads(pickle.dumps(scored.gathered.kept))._places

@@ -184,7 +184,7 @@ def _flat(results: Iterable[Found | Iterable[Found]]) -> list[Found]:
 
 
 def score(
-    scored: EvaluationSet, engine: Engine | None = None, folder: Path = Path()
+    scored: EvaluationSet, engine: Engine | None = None, folder: Path | None = None
 ) -> dict[str, Any]:
     """Scores one direction and prints the result; returns its section of the page, whose "result"
     is its part of metrics.json. `engine` and `folder` are as in `Gathered`.

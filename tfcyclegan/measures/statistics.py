@@ -9,7 +9,8 @@ and then released.
 
 Rows are small and kept for each picture, because intervals resample pictures (bootstrap, halves)
 and tails are quantiles over them. All numbers are therefore exact, in whatever order the pictures
-are processed, and memory grows by a few kilobytes per picture, never by its pixels.
+are processed. Together they weigh tens of kilobytes a picture, so they are kept on disk, and each
+measure loads its own.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ import numpy as np
 
 from tfcyclegan.engines import Engine, results
 from tfcyclegan.errors import UserError
+from tfcyclegan.measures.kept_rows import KeptRows
 from tfcyclegan.measures.pictures import Made, Renamed
 from tfcyclegan.measures.shared import once, sharing
 from tfcyclegan.system import hardware
@@ -48,6 +50,8 @@ PART = 2 * AT_ONCE
 """Pictures that a worker of an engine takes at once: whole batches, so that networks get the same
 ones as here.
 """
+HELD = 16 * AT_ONCE
+"""Pictures whose rows are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -153,26 +157,28 @@ class Rows:
     Args:
         scored: the evaluation set that holds the pictures.
         requests: the rows to gather.
-        part: number of the part of `PART` pictures of each request to gather; None for all.
+        part: number of the part of `size` pictures of each request to gather; None for all.
+        size: pictures in a part.
     """
 
     def __init__(
-        self, scored: "EvaluationSet", requests: Iterable[Request], part: int | None = None
+        self,
+        scored: "EvaluationSet",
+        requests: Iterable[Request],
+        part: int | None = None,
+        size: int = PART,
     ):
         self._scored = scored
         names = {request: tuple(scored.names_of(*request[1:])) for request in requests}
         self._counts = {request: len(some) for request, some in names.items()}
+        self._size, self._first = size, 0 if part is None else part * size
+        those = slice(self._first, None if part is None else self._first + size)
         # most requests are of the same pictures, and each place weighs more than many a row
         shared = {
-            some: {
-                name: place
-                for place, name in enumerate(some)
-                if part is None or place // PART == part
-            }
+            some: {name: place for place, name in enumerate(some[those], self._first)}
             for some in names.values()
         }
         self._places = {request: shared[some] for request, some in names.items()}
-        self._first = 0 if part is None else part * PART
         self._rows: dict[Request, list[Row]] = {
             request: [None] * len(places) for request, places in self._places.items()
         }
@@ -182,7 +188,7 @@ class Rows:
     @property
     def parts(self) -> range:
         """The numbers of all parts."""
-        return range(-(-max(self._counts.values(), default=0) // PART))
+        return range(-(-max(self._counts.values(), default=0) // self._size))
 
     @property
     def names(self) -> list[Any]:
@@ -237,17 +243,20 @@ class Gathered:
     """The rows gathered so far in an evaluation.
 
     Attributes:
-        rows: by request.
+        rows: by request, those that an engine gathered.
+        kept: those gathered here.
         asked: collects requests for the next pass while `answers` runs the measures; None
             otherwise, and missing rows are then gathered at once.
         engine: whose workers gather; None gathers here.
-        folder: where they and this process exchange rows.
+        folder: where they and this process exchange rows, and on whose disk rows wait; None for
+            that of temporary files, without an engine.
     """
 
     rows: dict[Request, list[Row]] = field(default_factory=dict)
+    kept: KeptRows = field(default_factory=KeptRows)
     asked: dict[Request, None] | None = None
     engine: Engine | None = None
-    folder: Path = Path()
+    folder: Path | None = None
 
     def of(self, scored: "EvaluationSet", requests: Sequence[Request]) -> list[list[Row]]:
         """The rows of each request.
@@ -256,12 +265,15 @@ class Gathered:
             NotYet: the rows will be gathered in the next pass.
             UserError: a statistic could not be computed for a picture.
         """
-        if missing := [request for request in requests if request not in self.rows]:
+        if missing := [one for one in requests if one not in self.rows and one not in self.kept]:
             if self.asked is not None:
                 self.asked.update(dict.fromkeys(missing))
                 raise NotYet
             self.gather(scored, missing)
-        found = [self.rows[request] for request in requests]
+        found = [
+            self.rows[request] if request in self.rows else self.kept.of(request)
+            for request in requests
+        ]
         for row in (row for rows in found for row in rows):
             if isinstance(row, UserError):
                 raise row
@@ -273,20 +285,26 @@ class Gathered:
         """
         by_walk = [[r for r in requests if (r[1] in TRAINING) is first] for first in (True, False)]
         for some in filter(None, by_walk):
-            part = Rows(scored, some)
             if self.engine is not None:
-                self.rows |= self._on(self.engine, scored, some, part.parts)
+                self.rows |= self._on(self.engine, scored, some, Rows(scored, some).parts)
                 continue
-            with Progress(len(part.names), unit="image", label="scoring") as progress:
-                self.rows |= _gathered(part, progress.advance)
+            parts = [
+                Rows(scored, some, number, HELD) for number in Rows(scored, some, 0, HELD).parts
+            ]
+            total = sum(len(part.names) for part in parts)
+            self.kept.folder = self.folder
+            with Progress(total, unit="image", label="scoring") as progress:
+                while parts:
+                    self.kept.add(_gathered(parts.pop(0), progress.advance))
 
     def _on(
         self, engine: Engine, scored: "EvaluationSet", requests: list[Request], parts: range
     ) -> dict[Request, list[Row]]:
         """The rows, gathered by the workers of an engine, part by part."""
         make = functools.partial(_on_worker, scored.of_statistics(), requests)
+        folder = self.folder or Path()
         with Progress(len(parts), unit="part", label="scoring") as progress:
-            found = results(engine, make, parts, self.folder, finished=lambda _: progress.advance())
+            found = results(engine, make, parts, folder, finished=lambda _: progress.advance())
         return {
             request: [row for part in found for row in part[index]]
             for index, request in enumerate(requests)
