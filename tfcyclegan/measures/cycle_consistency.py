@@ -33,8 +33,8 @@ from tfcyclegan.measures.tables import (
 
 TITLE = "Cycle honesty"
 PICTURES = 32
-"""Number of test pictures to use, evenly spread; each passes through the networks nine times, and as
-many real ones of the other domain eight times.
+"""Number of test pictures to use, evenly spread; each passes through the networks nine times, and
+as many real ones of the other domain eight times.
 """
 ROUNDING, CLEAN, UNRELATED = (
     "8-bit rounding",
