@@ -13,7 +13,6 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import display
 from tfcyclegan.data.images import Scale
 from tfcyclegan.data.pixels import spread
-from tfcyclegan.data.values import own_plane
 from tfcyclegan.errors import UserError
 from tfcyclegan.evaluation.region_maps import read_regions
 from tfcyclegan.evaluation.sides import Side, subjects_of_split
@@ -32,7 +31,7 @@ from tfcyclegan.measures.partners import told_of_sizes
 from tfcyclegan.measures.pictures import InOrder, Made, Pictures, Renamed
 from tfcyclegan.measures.value_controls import Control, ValueControls, make_value_controls
 from tfcyclegan.translation.foreign_measurements import sizes_of
-from tfcyclegan.translation.value_pair import ValuePair
+from tfcyclegan.translation.value_pair import ValuePair, told_of_ranges
 
 _ON_DISPLAYED = (
     "display: look, distribution and failures are measured on displayed pictures, 8 bit in that "
@@ -193,17 +192,14 @@ def _with_gaps(array: np.ndarray, gaps: np.ndarray) -> np.ndarray:
 
 
 def _other_ranges(known: ValuePair, sides: Mapping[str, Side], direction: str) -> list[str]:
-    """A line for each domain whose data have another range than the run's, which is only how
-    numbers are scaled: the values mean the same.
-    """
+    """A line for each domain whose data have another range than the run's."""
     return [
-        f"ranges: the data of {domain.upper()} have {own_plane(stored).ranges()}, the run was "
-        f"trained on {own_plane(trained).ranges()}; the networks, also in the cycle, use the "
-        "run's, controls, displays and scores relative to a range those of the data"
+        f"{told}; the networks, also in the cycle, use the run's, controls, displays and scores "
+        "relative to a range those of the data"
         for domain, trained in zip(direction, (known.source, known.target), strict=True)
         if trained is not None
         and (stored := sides[domain].stored) is not None
-        and (trained.low, trained.high) != (stored.low, stored.high)
+        and (told := told_of_ranges(domain, stored, trained))
     ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfcyclegan.errors import RunError
 from tfcyclegan.measures.pictures import Named, Pictures
+from tfcyclegan.system import files
 
 
 class Spool:
@@ -24,7 +25,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path, *, shared: bool = False):
-        self.folder = next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
+        self.folder = files.nearest_folder(folder)
         self._shared = shared
         self._file: IO[bytes] = (  # open as long as it is read
             tempfile.NamedTemporaryFile(dir=self.folder, delete=False)  # noqa: SIM115

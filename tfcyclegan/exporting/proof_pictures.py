@@ -12,10 +12,10 @@ from tfcyclegan.data import images
 from tfcyclegan.data.domains import Domains, Split
 from tfcyclegan.data.pixels import spread
 from tfcyclegan.data.resampling import resize_values
-from tfcyclegan.data.values import Values, own_plane
+from tfcyclegan.data.values import Values
 from tfcyclegan.system.progress import log
 from tfcyclegan.translation.measured_splits import require_kind
-from tfcyclegan.translation.value_pair import ValuePair
+from tfcyclegan.translation.value_pair import ValuePair, told_of_ranges
 
 COMPARED = 32
 """Number of pictures for measuring, all of which are needed to call a quantized model proven."""
@@ -57,12 +57,8 @@ def check_kind(domains: Domains, domain: str, trained: Values | None) -> None:
     split = domains.require("train", domain)
     require_kind(split.source, split.name, trained)
     here = split.values
-    if here and trained and (here.low, here.high) != (trained.low, trained.high):
-        log(
-            f"ranges: the data of {domain.upper()} have {own_plane(here).ranges()}, the run was "
-            f"trained on {own_plane(trained).ranges()}; the files are measured and calibrated in "
-            "those of the data"
-        )
+    if here and trained and (told := told_of_ranges(domain, here, trained)):
+        log(f"{told}; the files are measured and calibrated in those of the data")
 
 
 def comparison_pictures(

@@ -9,28 +9,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from tfcyclegan.system import files
+
 
 class KeptRows:
     """Lists of rows by request, in an unnamed temporary file. Threads may share it, processes not:
     sent to another one, it arrives empty.
 
-    Attributes:
+    Args:
         folder: folder on whose disk the file is placed, which need not exist yet; None for the
             system's temporary files, which may be in memory.
     """
 
-    def __init__(self) -> None:
-        self.folder: Path | None = None
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._places: dict[Any, list[int]] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
-        return KeptRows, ()
+        return KeptRows, (self._folder,)
 
     @functools.cached_property
     def _file(self) -> IO[bytes]:
-        above = [self.folder, *self.folder.absolute().parents] if self.folder else []
-        there = next((one for one in above if one.is_dir()), None)
+        there = self._folder and files.nearest_folder(self._folder)
         return tempfile.TemporaryFile(dir=there)  # open as long as it is used
 
     def __contains__(self, request: object) -> bool:

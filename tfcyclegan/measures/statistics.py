@@ -244,7 +244,6 @@ class Gathered:
 
     Attributes:
         rows: by request, those that an engine gathered.
-        kept: those gathered here.
         asked: collects requests for the next pass while `answers` runs the measures; None
             otherwise, and missing rows are then gathered at once.
         engine: whose workers gather; None gathers here.
@@ -253,10 +252,14 @@ class Gathered:
     """
 
     rows: dict[Request, list[Row]] = field(default_factory=dict)
-    kept: KeptRows = field(default_factory=KeptRows)
     asked: dict[Request, None] | None = None
     engine: Engine | None = None
     folder: Path | None = None
+
+    @functools.cached_property
+    def kept(self) -> KeptRows:
+        """The rows gathered here."""
+        return KeptRows(self.folder)
 
     def of(self, scored: "EvaluationSet", requests: Sequence[Request]) -> list[list[Row]]:
         """The rows of each request.
@@ -292,7 +295,6 @@ class Gathered:
                 Rows(scored, some, number, HELD) for number in Rows(scored, some, 0, HELD).parts
             ]
             total = sum(len(part.names) for part in parts)
-            self.kept.folder = self.folder
             with Progress(total, unit="image", label="scoring") as progress:
                 while parts:
                     self.kept.add(_gathered(parts.pop(0), progress.advance))

@@ -97,6 +97,11 @@ def into_place(temporary: Path, path: Path) -> None:
     places.finished(path)
 
 
+def nearest_folder(folder: Path) -> Path:
+    """The folder, or the first one above it that exists, which is on the same disk."""
+    return next(one for one in (folder, *folder.absolute().parents) if one.is_dir())
+
+
 def remove(path: Path, *, ignore_errors: bool = False) -> None:
     """Removes a file, or a folder with all that is in it, if it exists."""
     if path.is_dir() and not path.is_symlink():

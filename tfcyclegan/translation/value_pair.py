@@ -15,6 +15,18 @@ from tfcyclegan.data.resampling import resize_values
 from tfcyclegan.data.values import Values, own_plane
 
 
+def told_of_ranges(domain: str, stored: Values, trained: Values) -> str:
+    """How the range of a domain's data differs from the one of training, which is only how numbers
+    are scaled: the values mean the same. "" if it does not.
+    """
+    if (stored.low, stored.high) == (trained.low, trained.high):
+        return ""
+    return (
+        f"ranges: the data of {domain.upper()} have {own_plane(stored).ranges()}, the run was "
+        f"trained on {own_plane(trained).ranges()}"
+    )
+
+
 @dataclass(frozen=True)
 class ValuePair:
     """The values of both domains; None stands for 8-bit pictures.
