@@ -18,7 +18,8 @@ Places: the map is divided into blocks of 384x384 pixels (25.6 degrees) between 
 70 degrees south, since nearer the poles the projection stretches land beyond recognition. A tile
 lies wholly in one block, and a block with at least one good tile belongs wholly to one of four
 sets. The blocks are assigned at random (--seed), ten of like latitudes at a time, from the equator,
-so that the sets are alike; --stride changes no place of a set:
+so that the sets are alike. Other flags than --seed and --nohold_out move no block from one set to
+another; more blocks come in with other shares of water or smaller tiles:
 
     trainA  trainB   three blocks of ten each, different ones: no place is in both domains; a tile
                      every --stride pixels
@@ -50,7 +51,7 @@ import importlib.util
 import io
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,10 +204,12 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
     upper left.
     """
     summed = np.pad(water.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    side = config.tile_size
 
-    def good_tiles(block_left: int, block_top: int, stride: int) -> list[Tile]:
+    def good_tiles(
+        block_left: int, block_top: int, stride: int, limits: Config = config
+    ) -> list[Tile]:
         found = []
+        side = limits.tile_size
         for top in range(block_top, min(block_top + BLOCK, BOTTOM) - side + 1, stride):
             for left in range(block_left, min(block_left + BLOCK, WIDTH) - side + 1, stride):
                 wet = (
@@ -218,30 +221,32 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
                 share = float(wet) / side**2
                 if config.hold_out and near_region(left, top, side):
                     continue
-                if config.min_water <= share <= config.max_water:
+                if limits.min_water <= share <= limits.max_water:
                     found.append(Tile(left, top, share))
         return found
 
     corners = [(left, top) for top in range(TOP, BOTTOM, BLOCK) for left in range(0, WIDTH, BLOCK)]
-    blocks = {corner: good_tiles(*corner, max(1, side // 4)) for corner in corners}
-    # assigned in rounds of blocks of like latitudes, so that the sets are alike: a translator that
-    # sees the tropics of one domain and the snow of the other learns to swap them
-    ordered = sorted(
-        (corner for corner in corners if blocks[corner]),
-        key=lambda corner: (abs(corner[1] + BLOCK / 2 - HEIGHT / 2), -len(blocks[corner])),
+    blocks = {corner: good_tiles(*corner, max(1, config.tile_size // 4)) for corner in corners}
+    # blocks that the default flags assign come first, so that other flags move none of them: what a
+    # model trained on tiles of one size saw is in no test set of another size
+    usual = dataclasses.replace(
+        config,
+        tile_size=Config.tile_size,
+        output_size=Config.output_size,
+        min_water=Config.min_water,
+        max_water=Config.max_water,
     )
+    known = {corner: good_tiles(*corner, usual.tile_size // 4, usual) for corner in corners}
+    others = {corner: [] if known[corner] else blocks[corner] for corner in corners}
     random = np.random.default_rng(config.seed)
     sets: dict[str, list[Tile]] = {name: [] for name in dict.fromkeys(DEAL)}
-    for first in range(0, len(ordered), len(DEAL)):
-        for corner, name in zip(
-            ordered[first : first + len(DEAL)], random.permutation(DEAL).tolist(), strict=False
-        ):
-            if name.startswith("train"):
-                sets[name] += good_tiles(*corner, config.stride)
-            elif name == "test":
-                sets[name] += without_overlap(blocks[corner], side)
-            else:
-                sets[name] += blocks[corner]
+    for corner, name in [*assigned(known, random), *assigned(others, random)]:
+        if name.startswith("train"):
+            sets[name] += good_tiles(*corner, config.stride)
+        elif name == "test":
+            sets[name] += without_overlap(blocks[corner], config.tile_size)
+        else:
+            sets[name] += blocks[corner]
     for name, tiles in sets.items():
         if not tiles:
             raise UserError(
@@ -249,6 +254,24 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
                 "or lower --tile_size"
             )
     return sets
+
+
+def assigned(
+    blocks: Mapping[tuple[int, int], Sequence[Tile]], random: np.random.Generator
+) -> Iterator[tuple[tuple[int, int], str]]:
+    """The blocks that have tiles, by their upper left corners, and the set of each.
+
+    They are assigned in rounds of blocks of like latitudes, so that the sets are alike: a
+    translator that sees the tropics of one domain and the snow of the other learns to swap them.
+    """
+    ordered = sorted(
+        (corner for corner in blocks if blocks[corner]),
+        key=lambda corner: (abs(corner[1] + BLOCK / 2 - HEIGHT / 2), -len(blocks[corner])),
+    )
+    for first in range(0, len(ordered), len(DEAL)):
+        yield from zip(
+            ordered[first : first + len(DEAL)], random.permutation(DEAL).tolist(), strict=False
+        )
 
 
 def near_region(left: int, top: int, side: int) -> bool:

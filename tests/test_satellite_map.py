@@ -174,6 +174,25 @@ def test_the_stride_thins_training_tiles_and_moves_no_place():
         assert set(few[name]) < set(many[name]) and len(many[name]) > 4 * len(few[name])
 
 
+def test_other_flags_move_no_block_to_another_set():
+    water = satellite_map.water_mask(satellite_map.load(satellite_map.find_input("") / "bmng.jpg"))
+
+    def owners(**flags):
+        tiles = satellite_map.find_tiles(water, satellite_map.Config(output_dir="x", **flags))
+        block = satellite_map.BLOCK
+        return {
+            (tile.left // block, (tile.top - satellite_map.TOP) // block): name
+            for name, found in tiles.items()
+            for tile in found
+        }
+
+    usual = owners()
+    for flags in ({"tile_size": 288}, {"tile_size": 96}, {"min_water": 0.02, "max_water": 0.98}):
+        others = owners(**flags)
+        assert len(others.keys() & usual.keys()) > len(usual) / 2
+        assert all(others[corner] == usual[corner] for corner in others.keys() & usual.keys())
+
+
 def test_water_mask_by_hand():
     pixels = np.array([[[10, 0, 20], [10, 0, 21], [250, 0, 5], [0, 0, 255]]], dtype=np.uint8)
     np.testing.assert_array_equal(satellite_map.water_mask(pixels), [[False, True, False, True]])
