@@ -183,11 +183,12 @@ def test_lengths_that_a_default_decides(lengths, line):
         config(Path("d"), Path("r"), eval_every_epochs=0, **lengths), 10
     )
     assert only.startswith(line)
-    falling = {"max_steps": None, "epochs": 1, "decay_epochs": 1}
-    assert (
-        assumptions.of_length(config(Path("d"), Path("r"), eval_every_steps=20, **falling), 10)
-        == []
-    )
+    for steps in (None, 20):
+        falling = {"max_steps": steps, "epochs": 1, "decay_epochs": 1}
+        assert (
+            assumptions.of_length(config(Path("d"), Path("r"), eval_every_steps=20, **falling), 10)
+            == []
+        )
     assert assumptions.of_length(config(Path("d"), Path("r"), **falling), 10) == [
         "no best checkpoint: measurements take place every 1000 steps, but there are only 20; "
         "--eval_every_steps changes this"

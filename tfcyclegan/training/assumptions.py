@@ -2,6 +2,7 @@
 pictures.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 from tfcyclegan.config import DECAYING_SCHEDULES, TrainConfig, TrainingLength, default_of
@@ -96,7 +97,7 @@ def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
     short to be measured or for a blur that fades.
     """
     length = config.length(epoch_images)
-    lines = _of_rates(config, length)
+    lines = _of_rates(config, length, epoch_images)
     if 0 < length.steps < config.measured_every(epoch_images):
         every = config.measured_every(epoch_images)
         lines.append(
@@ -112,7 +113,7 @@ def of_length(config: TrainConfig, epoch_images: int) -> list[str]:
     return lines
 
 
-def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
+def _of_rates(config: TrainConfig, length: TrainingLength, epoch_images: int) -> list[str]:
     if config.epochs is None and config.max_steps is None:
         return [
             f"{length.steps} steps: {length.epochs} epochs and {length.decay_epochs} of falling "
@@ -128,7 +129,7 @@ def _of_rates(config: TrainConfig, length: TrainingLength) -> list[str]:
             f"{length.steps} steps at a constant learning rate: --schedule={config.schedule} falls "
             "over --decay_epochs, which is not given"
         ]
-    if config.max_steps is not None and length.steps == config.max_steps:
+    if length.steps < dataclasses.replace(config, max_steps=None).length(epoch_images).steps:
         return [
             f"ends at step {length.steps} because of --max_steps, before its --epochs and "
             "--decay_epochs are over"
