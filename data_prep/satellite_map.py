@@ -22,7 +22,8 @@ so that the sets are alike. Other flags than --seed and --nohold_out move no blo
 another; more blocks come in with other shares of water or smaller tiles:
 
     trainA  trainB   three blocks of ten each, different ones: no place is in both domains; a tile
-                     every --stride pixels
+                     every --stride pixels. With --shared_places both domains have all six, and
+                     trainA/0001.png and trainB/0001.png show the same place
     testA   testB    three of ten, the same places in both; only good tiles that do not overlap
     valA    valB     one of ten, the same places in both; a tile every quarter of a tile
 
@@ -80,6 +81,7 @@ PIXELS_PER_DEGREE = WIDTH / 360
 TOP = int((90 - 70) * PIXELS_PER_DEGREE)
 BOTTOM = HEIGHT - TOP
 WATER_BLUE_OVER_RED = 10
+TRAINING = ("trainA", "trainB")
 DEAL = ("trainA",) * 3 + ("trainB",) * 3 + ("test",) * 3 + ("val",)
 
 REGION = (1350, 1170, 2374, 2194)
@@ -120,6 +122,12 @@ class Config(Options):
         "",
         "directory in which to write that region as region_a.png and region_b.png, at the scale of "
         "the stored tiles",
+    )
+    shared_places: bool = option(
+        False,
+        "cut both training domains from the places of both, as the data of the official maps and "
+        "cityscapes are: twice the places for each, at the price that pairs are among them, "
+        "unknown to the training",
     )
     seed: int = option(
         4,
@@ -242,7 +250,9 @@ def find_tiles(water: np.ndarray, config: Config) -> dict[str, list[Tile]]:
     sets: dict[str, list[Tile]] = {name: [] for name in dict.fromkeys(DEAL)}
     for corner, name in [*assigned(known, random), *assigned(others, random)]:
         if name.startswith("train"):
-            sets[name] += good_tiles(*corner, config.stride)
+            tiles = good_tiles(*corner, config.stride)
+            for domain in TRAINING if config.shared_places else (name,):
+                sets[domain] += tiles
         elif name == "test":
             sets[name] += without_overlap(blocks[corner], config.tile_size)
         else:
@@ -357,7 +367,8 @@ def run(config: Config) -> None:
         ),
         splits=splits,
         settings=settings,
-        usual={"hold_out": False},  # 0.1.0 held nothing out
+        # 0.1.0 held nothing out and shared no places
+        usual={"hold_out": False, "shared_places": False},
         inputs={path.name: files.sha256_of(path) for path in paths.values()},
         max_bad=config.max_bad,
         max_pixels=BLOCK**2,

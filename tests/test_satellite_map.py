@@ -174,6 +174,21 @@ def test_the_stride_thins_training_tiles_and_moves_no_place():
         assert set(few[name]) < set(many[name]) and len(many[name]) > 4 * len(few[name])
 
 
+def test_shared_places_are_those_of_both_domains():
+    water = satellite_map.water_mask(satellite_map.load(satellite_map.find_input("") / "bmng.jpg"))
+    apart, shared = (
+        satellite_map.find_tiles(
+            water, satellite_map.Config(output_dir="x", shared_places=shared, **QUICK)
+        )
+        for shared in (False, True)
+    )
+    assert not set(apart["trainA"]) & set(apart["trainB"])
+    assert shared["trainA"] == shared["trainB"]
+    assert sorted(shared["trainA"], key=str) == sorted(apart["trainA"] + apart["trainB"], key=str)
+    for name in ("val", "test"):
+        assert shared[name] == apart[name]
+
+
 def test_other_flags_move_no_block_to_another_set():
     water = satellite_map.water_mask(satellite_map.load(satellite_map.find_input("") / "bmng.jpg"))
 
