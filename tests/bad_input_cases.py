@@ -100,6 +100,16 @@ OWN = {
             "loop.cfg: cannot be read (links in a circle)",
         ),
         Case(
+            "answers in training mode",
+            "--run_dir=run --input=pictures --output=out --samples=2 --training_mode",
+            "--training_mode: not with --samples",
+        ),
+        Case(
+            "frames whole and in tiles",
+            "--run_dir=run --input=pictures --output=out --frozen_statistics --tile=64",
+            "--tile: not with --frozen_statistics",
+        ),
+        Case(
             "a model that is a link to itself",
             "--model=loop --input=pictures --output=out",
             "--model=loop: no such file",
@@ -180,6 +190,7 @@ OWN = {
     "compare": (
         Case("one run alone", "--run_dirs=run", "give two or more runs, separated by commas"),
         Case("no such run", "--run_dirs=pictures,nowhere", "nowhere is not a directory"),
+        Case("a run twice", "--run_dirs=pictures,./pictures", "names a run twice; give each once"),
         Case(
             "output is a directory",
             "--run_dirs=pictures,empty --output=empty",

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -154,6 +155,30 @@ def test_failures_that_the_evaluation_suspects_stand_at_the_top(run_dir):
     metrics["directions"][0]["detectors"] = detectors[1:2]
     path.write_text(json.dumps(metrics))
     assert "found none of the failures" in run_page.write_report(run_dir).read_text()
+
+
+def test_pictures_of_like_names_stay_apart_in_the_report(tmp_path):
+    for name in ("a/b", "a_b"):
+        cells = {"input": np.zeros((4, 4, 3), np.uint8)}
+        whole_pictures.write(tmp_path, name, "ab", cells, checkpoint="step-1")
+    assert {picture.name for picture in whole_pictures.read(tmp_path)} == {"a/b", "a_b"}
+
+
+def test_damaged_files_end_no_report(run_dir, tmp_path, capsys):
+    """A training writes it again and again."""
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    cells = {"input": np.zeros((4, 4, 3), np.uint8)}
+    whole = whole_pictures.write(copy, "whole", "ab", cells, checkpoint="step-1")
+    strip = max((copy / "samples").glob("test-*-ab.png"))
+    metrics = copy / "evaluation" / "metrics.json"
+    metrics.parent.mkdir(exist_ok=True)
+    metrics.write_text("{}")
+    for path in (whole, strip, metrics):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    run_page.write_report(copy)
+    told = capsys.readouterr().out
+    assert all(f"{path}: " in told for path in (whole, strip, metrics))
+    assert told.count("the report does not show it") == 3
 
 
 def test_translated_pictures_come_whole_into_the_report(run_dir, tmp_path, capsys):

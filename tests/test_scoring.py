@@ -20,6 +20,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
+from tfcyclegan.system import files
 from tfcyclegan.training.trainer import train
 
 
@@ -249,6 +250,25 @@ def test_translations_of_another_split_are_replaced(evaluated, tmp_path, capsys)
     assert cli.main(["evaluate", f"--run_dir={run_dir}", "--features=none"]) == 0
     assert "replacing the translations there" in capsys.readouterr().out
     assert picture.read_bytes() == expected and json.loads(record.read_text()) == made
+
+
+def test_translations_that_no_evaluation_made_are_not_replaced(evaluated, tmp_path, capsys):
+    run_dir = shutil.copytree(evaluated / "run0", tmp_path / "run")
+    there = shutil.copytree(run_dir / "evaluation/ab", tmp_path / "out/ab")
+    record = there / "translation.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "split": "valA"}))
+    (there / "notes.txt").write_text("mine")
+    words = ["evaluate", f"--run_dir={run_dir}", "--features=none", f"--output={tmp_path / 'out'}"]
+    assert cli.main(words) == 2
+    assert "ab holds translations that no finished evaluation made" in capsys.readouterr().err
+    assert (there / "notes.txt").read_text() == "mine" and list(there.glob("*.png"))
+
+
+def test_one_evaluation_at_a_time_writes_to_a_folder(evaluated, tmp_path, capsys):
+    run_dir = shutil.copytree(evaluated / "run0", tmp_path / "run")
+    with files.exclusive_lock(run_dir / "evaluation"):
+        assert cli.main(["evaluate", f"--run_dir={run_dir}", "--features=none"]) == 2
+    assert "evaluation: another process is writing there" in capsys.readouterr().err
 
 
 @pytest.fixture

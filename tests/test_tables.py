@@ -40,6 +40,16 @@ def test_interval_of_ratio():
     assert math.isnan(tables.interval_of_ratio(over[:1], under, seed=0).low)
 
 
+def test_a_score_that_is_missing_is_not_lost():
+    columns = [tables.Column("texture", decides=True), tables.Column("colour", decides=True)]
+    table = tables.Table("Look", "", columns, to_beat=("identity",))
+    table.rows = {
+        "own": {"texture": tables.Interval(math.nan), "colour": tables.Interval(2.0)},
+        "identity": {"texture": tables.Interval(math.nan), "colour": tables.Interval(1.0)},
+    }
+    assert table.lost("own") == ["colour (identity)"] and table.compared("own") == ["colour"]
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_ratio_to_pictures_of_which_most_are_0_has_no_bounds():
     """As label maps are that noise does not move: a resample without the others divides by 0."""

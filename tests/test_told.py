@@ -113,7 +113,7 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
         ),
         (
             {"discriminator": "pixel", "discriminator_layers": 2},
-            "--discriminator_layers=2: has no effect; needs --discriminator=patch",
+            "--discriminator_layers=2: has no effect; needs --discriminator=patch and --lambda_gan",
         ),
         (
             {"generator": "unet_256", "crop_size": Size(256, 256), "load_size": Size(256, 256)}
@@ -137,6 +137,14 @@ def test_colour_made_gray_large_batches_and_pools(mixed, tmp_path):
         (
             {"method": "cut", "nce_all_negatives": True},
             "--nce_all_negatives=True: has no effect; needs --batch_size above 1",
+        ),
+        (
+            {"lambda_gan": 0.0, "gan_mode": "hinge"},
+            "--gan_mode=hinge: has no effect; needs --lambda_gan",
+        ),
+        (
+            {"lambda_gan": 0.0, "discriminator_layers": 2},
+            "--discriminator_layers=2: has no effect; needs --discriminator=patch and --lambda_gan",
         ),
     ],
     ids=str,

@@ -159,6 +159,19 @@ def test_an_interrupted_run_has_told_of_what_is_there(mixed, tmp_path):
     assert (record(out)["conversions"], record(out)["left_out"]) == (CONVERSIONS, LEFT_OUT)
 
 
+def test_a_note_after_one_that_was_cut_off_is_kept(tmp_path):
+    journal = notes.Journal(tmp_path)
+    for name in ("a", "b"):
+        journal.add(name, ["16 bit to 8 bit"])
+    path = tmp_path / notes.Journal.NAME
+    path.write_bytes(path.read_bytes()[:-12])
+    for _ in range(2):
+        journal = notes.Journal(tmp_path)
+        journal.add("b", ["16 bit to 8 bit"])
+        assert journal.counted({})["conversions"] == {"16 bit to 8 bit": 2}
+    assert notes.Journal(tmp_path).counted({})["conversions"] == {"16 bit to 8 bit": 2}
+
+
 def test_results_inside_the_input_are_no_pictures_of_it(tmp_path, monkeypatch, capsys):
     """Nor where a link leads there; the folder itself may be the input."""
     monkeypatch.chdir(tmp_path)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.test_bad_input import SHIPPED
+from tfcyclegan import cli
 from tfcyclegan.data import images, video
 from tfcyclegan.data.intake import BadPicture
 from tfcyclegan.data.video import Frame, VideoReader, VideoWriter
@@ -19,7 +21,7 @@ from tfcyclegan.networks import make_generator
 from tfcyclegan.networks.operations import Operations
 from tfcyclegan.translation.frozen_statistics import with_frozen_statistics
 from tfcyclegan.translation.translators import Translator
-from tfcyclegan.translation.video import _spread, translate_video
+from tfcyclegan.translation.video import Flicker, _spread, translate_video
 
 av = pytest.importorskip("av", reason="videos need tfcyclegan[video]")
 
@@ -330,6 +332,23 @@ def test_flicker_is_told_and_lowered_by_the_moved_picture_before(
     assert abs(int(first[2, 2, 0]) - (255 - 40)) < 6  # the ground, turned negative
 
 
+def test_frames_that_show_nothing_in_common_have_no_flicker(tmp_path):
+    """They were counted as pairs without any difference."""
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": "4"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for number in range(4):
+            pixels = np.full((48, 64, 3), 255 * (number % 2), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    target = translate_video([shaking(0)], source, tmp_path / "out")
+    flicker = json.loads(target.with_suffix(".json").read_text())["flicker"]
+    assert (flicker["pairs"], flicker["unlike"]) == (0, 3)
+    assert str(Flicker()) == "not measured, since no two successive frames show the same"
+    assert str(Flicker(1.0, 2.0, 3, 1)).endswith("not in it: 1 pair of unlike frames")
+
+
 class Noted(Operations):
     """Notes what each norm is given; with `moments`, normalises by these as the formula says."""
 
@@ -440,3 +459,12 @@ def test_a_turned_video_is_read_upright_as_opencv_reads_it(tmp_path, quarter):
     assert expected.shape == frame.pixels.shape
     bright = [np.asarray(each).mean(axis=-1) > 40 for each in (frame.pixels, expected)]
     np.testing.assert_array_equal(bright[0][2:-2, 2:-2], bright[1][2:-2, 2:-2])
+
+
+@pytest.mark.parametrize("flag", ["--alpha=drop", "--max_value=1023", "--pages=first"])
+def test_flags_for_reading_pictures_are_refused(tmp_path, capsys, flag):
+    made(tmp_path / "in.mp4", BT709)
+    words = [f"--model={SHIPPED}", f"--input={tmp_path / 'in.mp4'}", f"--output={tmp_path / 'out'}"]
+    assert cli.main(["translate", *words, flag]) == 2
+    assert f"{flag}: is for pictures, not for a video" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -19,6 +19,8 @@ def run(config: CompareConfig) -> None:
             raise UserError(
                 f"--run_dirs={config.run_dirs}: {directory} is not a directory; give evaluated runs"
             )
+    if len({directory.resolve() for directory in runs}) < len(runs):
+        raise UserError(f"--run_dirs={config.run_dirs}: names a run twice; give each once")
     if Path(config.output).is_dir():
         raise UserError(
             f"--output={config.output}: is a directory; give the page to write, such as "

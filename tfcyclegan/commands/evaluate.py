@@ -1,6 +1,5 @@
 """`tfcyclegan evaluate`."""
 
-import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +77,7 @@ def run(config: EvaluateConfig) -> Path:
         Task(domains, config.split, direction, output, pairs, shown, regions, engine)
         for direction in directions
     ]
-    with working_in(tasks[0].work) if engine else contextlib.nullcontext():
+    with working_in(tasks[0].work) if engine else files.exclusive_lock(output):
         if trained is None:
             evaluate_folder(
                 Path(config.translations),

@@ -82,6 +82,8 @@ def run(config: TranslateConfig) -> None:
         translate_split,
     )
 
+    if is_video(Path(config.input)):
+        _require_no_choices_of_pictures(config)
     if config.temporal_ema and not is_video(Path(config.input)):
         raise UserError("--temporal_ema: requires a video as --input")
     if config.frozen_statistics and not is_video(Path(config.input)):
@@ -318,6 +320,13 @@ def _reading(
         told = told_reading(taken)
         log(f"{config.input}: read with {told}, like the data of {config.run_dir or config.model}")
     return Reading(Rules(**theirs | given, by_flags=True), config.pages)
+
+
+def _require_no_choices_of_pictures(config: TranslateConfig) -> None:
+    """Raises UserError if a flag says how to read what no video has."""
+    for name in ("alpha", "extra_bands", "max_value", "pages"):
+        if (given := getattr(config, name)) and given != "all":  # all pages, the default
+            raise UserError(f"--{name}={given}: is for pictures, not for a video; leave it out")
 
 
 def _check_kind(config: TranslateConfig, values: "ValuePair") -> None:

@@ -85,7 +85,8 @@ class TranslateConfig(MeasuredOptions, EngineOptions):
     training_mode: bool = option(
         False,
         "translate as the official test of pix2pix does: batch norm uses each picture's own "
-        "statistics and dropout is active, so that results differ from run to run; not with --tile",
+        "statistics and dropout is active, whose draws depend on the order of the pictures; not "
+        "with --tile",
     )
     samples: int = option(
         0,
@@ -155,6 +156,14 @@ class TranslateConfig(MeasuredOptions, EngineOptions):
                 "--training_mode: requires --run_dir and no --tile; exported models and tiles "
                 "use the running statistics"
             )
+        for name in ("samples", "frozen_statistics"):
+            if self.training_mode and getattr(self, name):
+                raise UserError(
+                    f"--training_mode: not with --{name}, whose pictures have the running "
+                    "statistics and no dropout"
+                )
+        if self.frozen_statistics and self.tile is not None:
+            raise UserError("--tile: not with --frozen_statistics, which computes frames whole")
         if self.scale == "fit" and not self.model.endswith(".tflite"):
             raise UserError(
                 "--scale=fit: resizes to the size of a .tflite file, so it requires "

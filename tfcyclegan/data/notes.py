@@ -95,9 +95,9 @@ class Journal:
     def __init__(self, directory: Path):
         self._path = directory / self.NAME
         self._notes: dict[str, list[Any]] = {}
-        for line in (
-            self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else ()
-        ):
+        written = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        self._torn = bool(written) and not written.endswith("\n")
+        for line in written.splitlines():
             # the run was killed while writing the line; its picture is read again
             with contextlib.suppress(ValueError, TypeError):
                 name, converted, not_used, largest, *more = json.loads(line)
@@ -120,7 +120,9 @@ class Journal:
             # a single write, which other threads cannot interleave, nor workers on other machines
             with open(self._path, "a", encoding="utf-8") as stream:
                 fcntl.flock(stream, fcntl.LOCK_EX)
-                stream.write(f"{json.dumps([picture, *told])}\n")
+                before = "\n" if self._torn else ""
+                stream.write(f"{before}{json.dumps([picture, *told])}\n")
+                self._torn = False
             places.grown(self._path)
             self._notes[picture] = told
 

@@ -37,6 +37,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.progress import log
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest
 from tfcyclegan.training.checkpoints import find_checkpoint
+from tfcyclegan.training.run_page import METRICS
 from tfcyclegan.training.runs import Run
 from tfcyclegan.translation.answers import functions
 from tfcyclegan.translation.elsewhere import of_run, translate_split_elsewhere
@@ -79,6 +80,12 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
     identity = record_of(translator, scale) | split.source.identity_of(split.name)
     record = folder / RECORD
     if record.exists() and without_counts(files.read_json(record)) != identity:
+        own_place = task.output.resolve() == (run.directory / METRICS.parent).resolve()
+        if not own_place and not (task.output / METRICS.name).exists():
+            raise UserError(
+                f"--output={task.output}: {folder.name} holds translations that no finished "
+                "evaluation made, and they are other ones; choose another folder, or remove them"
+            )
         log(
             f"{folder}: replacing the translations there, which are by another checkpoint, of "
             "other pictures or at another scale"

@@ -272,9 +272,10 @@ def _note(scored: EvaluationSet, network: "FeatureNetwork", reals: int, with_fid
         else f"FID is left out because it needs {LEAST_FOR_FID} pictures on each side"
     )
     return (
-        f"Each row's n = {len(scored.inputs)} pictures against {reals} real training pictures of "
-        f"the target domain, in d = {network.dimension} features of {network.name} (weights "
-        f"{network.sha256[:12]}). Scores of different networks cannot be compared{unpublished}. "
+        f"n = {len(scored.inputs)} translations, or what a row has, against {reals} real training "
+        "pictures of the target domain, whose halves are against each other, in "
+        f"d = {network.dimension} features of {network.name} (weights {network.sha256[:12]}). "
+        f"Scores of different networks cannot be compared{unpublished}. "
         "KID is unbiased and 0 for equal distributions; its interval comes from random subsets of "
         f"half the pictures; {of_fid}."
     )

@@ -8,6 +8,7 @@ from random halves of the pictures.
 import csv
 import dataclasses
 import io
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -177,7 +178,7 @@ class Table:
         for column in self.columns:
             sign = -1 if column.better == "higher" else 1
             for control in self.to_beat:
-                mine, theirs = (self.rows.get(row, {}).get(column.name) for row in (own, control))
+                mine, theirs = (self._known(row, column) for row in (own, control))
                 if (
                     column.decides
                     and mine
@@ -189,14 +190,19 @@ class Table:
 
     def compared(self, own: str) -> list[str]:
         """The deciding columns in which `own` and a control have a score."""
-        controls = [self.rows[name] for name in self.to_beat if name in self.rows]
+        controls = [name for name in self.to_beat if name in self.rows]
         return [
             column.name
             for column in self.columns
             if column.decides
-            and column.name in self.rows.get(own, {})
-            and any(column.name in control for control in controls)
+            and self._known(own, column)
+            and any(self._known(control, column) for control in controls)
         ]
+
+    def _known(self, row: str, column: Column) -> Interval | None:
+        """The row's score, or None if it has none or it could not be measured."""
+        one = self.rows.get(row, {}).get(column.name)
+        return one if one and not math.isnan(one.value) else None
 
     def shown(self, row: str) -> list[str]:
         """The row as printed, in the order of the columns; "" where a score is missing."""

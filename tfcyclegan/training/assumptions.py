@@ -15,6 +15,8 @@ from tfcyclegan.data.unpaired import UnpairedBatches
 from tfcyclegan.methods.factory import method_of
 from tfcyclegan.system.progress import quantity
 
+_PATCHES = "--discriminator=patch and --lambda_gan"
+
 # Options that another option makes ineffective: (whether it does, why in words).
 _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "step_epochs": (lambda c: c.schedule == "step", "--schedule=step"),
@@ -38,8 +40,11 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
         "ResNet generators or patch discriminators that follow it",
     ),
     "antialias_up": (lambda c: c.is_resnet, "ResNet generators"),
-    "discriminator_layers": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
-    "discriminator_padding": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
+    "gan_mode": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
+    "discriminator": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
+    "discriminator_filters": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
+    "discriminator_layers": (lambda c: _has_patches(c), _PATCHES),
+    "discriminator_padding": (lambda c: _has_patches(c), _PATCHES),
     "lambda_semantic": (lambda c: bool(c.segmenter), "--segmenter"),
     "lambda_identity": (
         lambda c: bool(c.lambda_a or c.lambda_b),
@@ -60,13 +65,17 @@ _NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
     "discriminator_blur": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
     "discriminator_blur_steps": (lambda c: bool(c.discriminator_blur), "--discriminator_blur"),
     "discriminator_norm": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "discriminator_antialias": (lambda c: c.discriminator == "patch", "--discriminator=patch"),
+    "discriminator_antialias": (lambda c: _has_patches(c), _PATCHES),
     "spectral_norm": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
     "eval_every_epochs": (lambda c: not c.eval_every_steps, "no --eval_every_steps"),
     "eval_split": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
     "eval_images": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
     "eval_features": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
 }
+
+
+def _has_patches(config: TrainConfig) -> bool:
+    return config.discriminator == "patch" and bool(config.lambda_gan)
 
 
 def _takes_pairs(config: TrainConfig) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcyclegan.system import files, places
+from tfcyclegan.system.progress import log, quantity
 
 HISTORY = "history.jsonl"
 EARLIER_HISTORY = "earlier_history.jsonl"
@@ -21,6 +22,10 @@ class History:
 
     def __init__(self, path: Path, *, resumed_step: int):
         self.path = path
+        if damaged := damaged_lines(path):
+            kept = path.with_name(f"{path.name}.damaged")
+            files.write_bytes(kept, path.read_bytes())
+            log(f"{path}: leaves out {quantity(damaged, 'damaged line')}; as it was: {kept}")
         self.lines = [line for line in read_history(path) if line["step"] <= resumed_step]
         files.write_text(path, "".join(json.dumps(line) + "\n" for line in self.lines))
         self._stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - open for the whole run
@@ -42,20 +47,31 @@ class History:
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """The lines of a history; a last line cut off by a crash is left out. Empty if there is no
-    file.
+    """The lines of a history; damaged ones, such as a last one cut off by a crash, are left out.
+    Empty if there is no file.
     """
-    lines = []
-    if path.exists():
-        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                line = json.loads(text)
-            except (ValueError, RecursionError):
-                break
-            if not isinstance(line, dict):
-                break
-            lines.append(line)
-    return lines
+    return [line for line in _lines(path) if line is not None]
+
+
+def damaged_lines(path: Path) -> int:
+    """How many lines are damaged, of those before the last one, which a crash cuts off."""
+    return sum(line is None for line in _lines(path)[:-1])
+
+
+def _lines(path: Path) -> list[dict[str, Any] | None]:
+    """Every line, None where it is damaged."""
+    if not path.exists():
+        return []
+    texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [_line(text) for text in texts]
+
+
+def _line(text: str) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return line if isinstance(line, dict) and "step" in line else None
 
 
 def keep_earlier_history(directory: Path, earlier: Path, step: int) -> None:

@@ -14,7 +14,9 @@ from tfcyclegan import pages
 from tfcyclegan.config import AUGMENTED
 from tfcyclegan.data.display import displays_of, told
 from tfcyclegan.data.pixels import spread
+from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 from tfcyclegan.training import figures, whole_pictures
 from tfcyclegan.training.checkpoint_files import BEST, DIRECTORY, newest, step_of
 from tfcyclegan.training.checkpoints import chosen_by
@@ -41,7 +43,12 @@ def write_report(run_dir: Path, *, with_figures: bool = True) -> Path:
     curves = figures.curves(history, start)
     if with_figures:
         figures.write_figures(run_dir / figures.FIGURES, curves, history)
-    metrics = files.read_json(run_dir / METRICS) if (run_dir / METRICS).exists() else None
+    metrics = None
+    try:
+        if (run_dir / METRICS).exists():
+            metrics = files.read_json(run_dir / METRICS)
+    except UserError as error:  # a side file, for which no training ends
+        log(f"{error}; the report does not show it")
     strips = {
         (purpose, direction): _strips(run_dir, purpose, direction, shown)
         for direction in ("ab", "ba")
@@ -228,9 +235,15 @@ def _strips(run_dir: Path, purpose: str, direction: str, shown: int) -> list[Str
     """A few strips, evenly spaced, the last one first."""
     paths = sorted((run_dir / SAMPLES).glob(f"{purpose}-*-{direction}.png"))
     chosen = [paths[index] for index in spread(len(paths), shown)]
-    return [Strip(int(path.stem.split("-")[1]), _drawn(path)) for path in reversed(chosen)]
+    drawn = [(int(path.stem.split("-")[1]), _drawn(path)) for path in reversed(chosen)]
+    return [Strip(step, pixels) for step, pixels in drawn if pixels is not None]
 
 
-def _drawn(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return at_own_size(np.asarray(image.convert("RGB")))
+def _drawn(path: Path) -> np.ndarray | None:
+    """The strip's pixels, or None if it cannot be read, which is told."""
+    try:
+        with Image.open(path) as image:
+            return at_own_size(np.asarray(image.convert("RGB")))
+    except (OSError, ValueError, SyntaxError):
+        log(f"{path}: cannot be read, so the report does not show it; remove it")
+        return None

@@ -2,6 +2,7 @@
 directory, whose text chunks say what is on it.
 """
 
+import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from PIL import Image, PngImagePlugin
 from tfcyclegan import pages
 from tfcyclegan.data.display import in_rgb
 from tfcyclegan.system import files
+from tfcyclegan.system.progress import log
 from tfcyclegan.training.strips import columns_of, join, png_bytes
 
 FOLDER = "whole_pictures"
@@ -76,19 +78,27 @@ def write(
     stream = io.BytesIO()
     drawn = join([_reduced(in_rgb(cell)) for cell in cells.values()], axis=1)
     Image.fromarray(drawn).save(stream, "PNG", pnginfo=chunks)
-    path = run_dir / FOLDER / f"{name.replace('/', '_')}-{direction}.png"
+    flat = name
+    if "/" in name:  # a/b and a_b are two pictures
+        flat = f"{name.replace('/', '_')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    path = run_dir / FOLDER / f"{flat}-{direction}.png"
     path.parent.mkdir(exist_ok=True)
     files.write_bytes(path, stream.getvalue())
     return path
 
 
 def read(run_dir: Path) -> list[WholePicture]:
-    """Those of the run, by name."""
+    """Those of the run that can be read, by name; others are told."""
     found = []
     for path in sorted((run_dir / FOLDER).glob("*.png")):
         content = path.read_bytes()
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            text = image.text if isinstance(image, PngImagePlugin.PngImageFile) else {}
+        try:
+            with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+                image.load()
+                text = image.text if isinstance(image, PngImagePlugin.PngImageFile) else {}
+        except (OSError, ValueError, SyntaxError):
+            log(f"{path}: cannot be read, so the report does not show it; remove it")
+            continue
         columns = text.get("columns", "").split(",")
         found.append(
             WholePicture(

@@ -26,7 +26,7 @@ from tfcyclegan.data.picture_folders import recording
 from tfcyclegan.data.video import Frame, VideoReader, VideoWriter
 from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
-from tfcyclegan.system.progress import log, track
+from tfcyclegan.system.progress import log, quantity, track
 from tfcyclegan.translation.frozen_statistics import require_instance_norm, with_frozen_statistics
 from tfcyclegan.translation.translators import (
     RECORD,
@@ -54,11 +54,13 @@ class Flicker:
         of_input: flicker of the input.
         of_output: flicker of the translation.
         pairs: number of compared pairs.
+        unlike: number of other pairs, whose frames show nothing in common, as at a cut.
     """
 
     of_input: float = 0.0
     of_output: float = 0.0
     pairs: int = 0
+    unlike: int = 0
 
     def add(self, of_input: float, of_output: float) -> None:
         """Adds a pair of successive frames."""
@@ -67,7 +69,11 @@ class Flicker:
         self.of_output += (of_output - self.of_output) / self.pairs
 
     def __str__(self) -> str:
-        return f"{self.of_output:.2f} levels between frames, {self.of_input:.2f} in the input"
+        if not self.pairs:
+            return "not measured, since no two successive frames show the same"
+        told = f"{self.of_output:.2f} levels between frames, {self.of_input:.2f} in the input"
+        left_out = quantity(self.unlike, "pair")
+        return f"{told}; not in it: {left_out} of unlike frames" if self.unlike else told
 
 
 class Motion:
@@ -212,10 +218,13 @@ def _translate(
                     if temporal_ema:
                         mixed = temporal_ema * motion.moved(before[1]) + (1 - temporal_ema) * made
                         made = np.where(motion.seen[..., None], mixed, made)
-                    flicker.add(
-                        motion.difference(before[0], frame.pixels),
-                        motion.difference(before[1], made),
-                    )
+                    if motion.seen.any():
+                        flicker.add(
+                            motion.difference(before[0], frame.pixels),
+                            motion.difference(before[1], made),
+                        )
+                    else:
+                        flicker.unlike += 1
                 before = frame.pixels, made
                 writer.write(Frame(np.rint(made).astype(np.uint8), frame.time))
         except BaseException:
