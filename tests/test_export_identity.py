@@ -12,7 +12,7 @@ from data_prep import folders
 from tests.exports import picture, read_metadata
 from tests.test_training import config
 from tfcyclegan import cli
-from tfcyclegan.config import TrainConfig
+from tfcyclegan.config import Size, TrainConfig
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.source import open_source
 from tfcyclegan.exporting import model_card
@@ -99,3 +99,30 @@ def test_the_card_names_method_and_losses(run_dir, exported, options, told):
     assert named and all(
         float(value) == getattr(run.config, name.strip("`")) for name, value in named.items()
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "told", "untold"),
+    [
+        (
+            {"max_steps": 9, "antialias_up": True, "noise_inputs": True, "separable": True},
+            ("learning rate 0.0002, constant,", "separable blocks, antialiased upsampling, noise"),
+            ("schedule", "upsampling transposed", "lambda_semantic"),
+        ),
+        (
+            {"epochs": 3, "preprocess": "crop", "crop_size": Size(48, 48)},
+            ("linear schedule", "upsampling transposed", "| crop, crop size 48 |"),
+            ("constant", "load size"),
+        ),
+    ],
+)
+def test_the_card_tells_only_what_had_an_effect(run_dir, exported, options, told, untold):
+    run = dataclasses.replace(
+        read_run(run_dir), config=TrainConfig(data_dir="d", run_dir="r", **options)
+    )
+    metadata = {**read_metadata(exported), "variants": {}}
+    card = model_card.render(run, None, exported, metadata)
+    rows = card[card.index("| network") : card.index("| weights")]
+    assert [part for part in told if part not in rows] == []
+    assert [part for part in untold if part in rows] == []
+    assert "TFLite" not in card and "| file |" not in card and "scores above" not in card

@@ -129,7 +129,7 @@ CASES = [
         Line("own labels", "1 labels without a picture are left out, such as 7.png", "left_out", '"labels without a picture": 1'),
         done("own labels", "label read by its ids", 2),
         unused("opacity of labels", "label's opacity", 1),
-        Line("label endings", "trainA_labels: not used, not pictures by their extension: notes.txt (1 .txt)", "left_out", '".txt files": 1'),
+        Line("label endings", "trainA_labels: not used: notes.txt (1 .txt)", "left_out", '".txt files": 1'),
     ]),
     refused(
         "unknown labels", given.strange_labels, OWN_LABELS,

@@ -60,7 +60,7 @@ def test_every_page_is_a_picture_and_what_is_not_used_stands_in_the_manifest(roo
         "1 .dcm, 1 .txt, 1 files in validation/, 1 files without an extension, 1 hidden files and "
         "folders"
     )
-    assert f"{root}: not used, not pictures by their extension: README and 3 more ({kinds})" in said
+    assert f"{root}: not used: README and 3 more ({kinds})" in said
     assert (
         "one of several pages or frames of its file: 5 pictures; --pages=first uses only the first"
         in said

@@ -20,6 +20,7 @@ from tfcyclegan.config import Size
 from tfcyclegan.data import images
 from tfcyclegan.data.picture_folders import picture_name
 from tfcyclegan.data.source import open_source
+from tfcyclegan.evaluation import gathering
 from tfcyclegan.system import files
 from tfcyclegan.training.trainer import train
 
@@ -250,6 +251,20 @@ def test_translations_of_another_split_are_replaced(evaluated, tmp_path, capsys)
     assert cli.main(["evaluate", f"--run_dir={run_dir}", "--features=none"]) == 0
     assert "replacing the translations there" in capsys.readouterr().out
     assert picture.read_bytes() == expected and json.loads(record.read_text()) == made
+
+
+def test_the_way_back_is_of_the_step_of_the_translations(evaluated, tmp_path, monkeypatch):
+    """Not of the latest one by then: a training may go on."""
+    run_dir = shutil.copytree(evaluated / "run0", tmp_path / "run")
+    opened, real = [], gathering._both_ways
+    monkeypatch.setattr(
+        gathering,
+        "_both_ways",
+        lambda run, checkpoint, *more: opened.append(checkpoint) or real(run, checkpoint, *more),
+    )
+    assert cli.main(["evaluate", f"--run_dir={run_dir}", "--features=none"]) == 0
+    scored = json.loads((run_dir / "evaluation/metrics.json").read_text())["directions"][0]
+    assert opened and {f"step-{step}" for step in opened} == {scored["checkpoint"]}
 
 
 def test_translations_that_no_evaluation_made_are_not_replaced(evaluated, tmp_path, capsys):

@@ -84,6 +84,7 @@ def trained(tiles, tmp_path_factory) -> Path:
 def test_a_run_directory_has_everything(trained):
     lines = read_history(trained / "history.jsonl")
     assert [line["step"] for line in lines] == [2, 4, 6]
+    assert json.loads((trained / "config.json").read_text())["reading"] == {"a": {}, "b": {}}
     for line in lines:
         assert {
             "epoch",

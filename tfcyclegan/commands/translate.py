@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfcyclegan import flags
 from tfcyclegan.config import AUGMENTED, TranslateConfig
+from tfcyclegan.config.measured_reading import OPENING
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files, tensorflow_setup
 from tfcyclegan.system.progress import log
@@ -298,6 +299,24 @@ def _domains_of(trained: "Run | None") -> "Domains | None":
         return None
 
 
+def _as_in_training(
+    trained: "Run | None", of_model: Mapping[str, Any], direction: str
+) -> Mapping[str, Any]:
+    """How the data of the run or of the exported model were read, see `Domains.reading`."""
+    if trained is None:
+        return of_model
+    if trained.reading is not None:
+        return trained.reading.get(direction[0], {})
+    if domains := _domains_of(trained):
+        return domains.reading(direction[0])
+    if trained.config.data_dir:
+        log(
+            f"{trained.directory}: of an older version, and its data are gone, so how they were "
+            "read is not known: the input is read by the flags alone"
+        )
+    return {}
+
+
 def _reading(
     config: TranslateConfig, trained: "Run | None", of_model: Mapping[str, Any], direction: str
 ) -> "Reading":
@@ -308,8 +327,11 @@ def _reading(
     from tfcyclegan.data.picture_folders import Reading
     from tfcyclegan.exports.model_metadata import told_reading
 
-    domains = _domains_of(trained)
-    theirs = domains.settings(direction[0]) if domains else dict(of_model)
+    theirs = {
+        name: value
+        for name, value in _as_in_training(trained, of_model, direction).items()
+        if name not in OPENING
+    }
     given = {
         name: value
         for name in ("alpha", "extra_bands", "max_value")
@@ -373,14 +395,12 @@ def _opening(
     was prepared from.
     """
     from tfcyclegan.exports.model_metadata import told_reading
-    from tfcyclegan.translation.measured_files import opening_of
 
-    domains = _domains_of(trained)
-    theirs = (
-        opening_of((domains.a if direction == "ab" else domains.b).settings)
-        if domains
-        else dict(of_model)
-    )
+    theirs = {
+        name: value
+        for name, value in _as_in_training(trained, of_model, direction).items()
+        if name in OPENING
+    }
     taken = {name: value for name, value in theirs.items() if name not in config.opening}
     if taken:
         log(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfcyclegan.config.measured_reading import OPENING
 from tfcyclegan.data.source import DataSource, is_function, open_source
 from tfcyclegan.data.tfds_sets import CATALOGUE
 from tfcyclegan.data.values import Values
@@ -185,14 +186,17 @@ class Domains:
                 )
         return source, list(splits)
 
-    def settings(self, domain: str) -> dict[str, Any]:
-        """The fields of `Rules` in which the preparation of `domain`'s pictures differed from the
-        defaults.
+    def reading(self, domain: str) -> dict[str, Any]:
+        """How `domain` was read where it was not by the defaults: fields of `Rules`, and of
+        `config.measured_reading.OPENING`.
         """
-        source = self.a if domain == "a" else self.b
-        stored = source.settings
+        stored = (self.a if domain == "a" else self.b).settings
         found: dict[str, Any] = {
             name: stored[name] for name in ("alpha", "extra_bands") if name in stored
+        } | {
+            name: stored[name]
+            for name, usual in OPENING.items()
+            if stored.get(name, usual) != usual
         }
         if stored.get("max_value"):
             values = str(stored["max_value"]).split(",")

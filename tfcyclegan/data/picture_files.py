@@ -122,7 +122,7 @@ def told(left_out: Counter[str], examples: list[str]) -> str:
     if not examples:
         return f"not used: {kinds}"
     more = f" and {len(examples) - 1} more" if len(examples) > 1 else ""
-    return f"not used, not pictures by their extension: {printable(examples[0])}{more} ({kinds})"
+    return f"not used: {printable(examples[0])}{more} ({kinds})"
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:

@@ -320,9 +320,9 @@ def recording(
     if bad and total == 1:
         raise UserError(bad[0])
     if bad:
+        others = f"; the others are in {output}" if len(bad) < total else ""
         raise UserError(
-            f"{bad[0]}; {len(bad)} of {quantity(total, unit)} could not be read; the others are in "
-            f"{output}"
+            f"{bad[0]}; {len(bad)} of {quantity(total, unit)} could not be read{others}"
         )
     kept = f", {total - ledger.made} already existed" if ledger.made < total else ""
     log(f"{output}: {quantity(ledger.made, unit)} {told[1]}{kept}")

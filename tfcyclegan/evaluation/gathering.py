@@ -96,7 +96,10 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
     held_out = _held_out(task, sides, spool)
     # names that do not match are told before hours of translating
     names_of_pairs(inputs, held_out, task.pairs, direction, task.purpose)
-    elsewhere = of_run(task.engine, run, checkpoint, direction) if task.engine else None
+    # what else is opened is of this step, though a training may have written later ones meanwhile
+    opened = translator.identity["checkpoint"]
+    same = opened.removeprefix("step-") if checkpoint == "latest" else checkpoint
+    elsewhere = of_run(task.engine, run, same, direction) if task.engine else None
     if of_measurements:
         translate_arrays(translators, inputs, folder, scale, identity, elsewhere)
     elif elsewhere:
@@ -122,8 +125,8 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
         own,
         held_out,
         spool,
-        checkpoint=translator.identity["checkpoint"],
-        cycle=_cycle(run, checkpoint, direction, translator),
+        checkpoint=opened,
+        cycle=_cycle(run, same, direction, translator),
         scale=scale,
         trained=translator.values,
         notes=[f"{one} is scored, but the best checkpoint was chosen on it" for one in chosen_on],
@@ -143,10 +146,10 @@ def gather(run: Run, checkpoint: str, task: Task, *, alone: bool) -> EvaluationS
     if not isinstance(translator.generator, LatentGenerator):
         return assembled
     drawn = functions(translator, diversity.ANSWERS, run.config.seed)
-    again = functools.partial(_answers, _placed(run), checkpoint, direction)
-    opened = _Opened(again, drawn)
+    again = functools.partial(_answers, _placed(run), same, direction)
+    those = _Opened(again, drawn)
     return dataclasses.replace(
-        assembled, answers=[_Reopened(opened, number) for number in range(len(drawn))]
+        assembled, answers=[_Reopened(those, number) for number in range(len(drawn))]
     )
 
 

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from tfcyclegan import __version__
 from tfcyclegan.config import Size
+from tfcyclegan.config.measured_reading import OPENING
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
@@ -54,7 +55,6 @@ from tfcyclegan.training.checkpoints import (
     weights_hash,
 )
 from tfcyclegan.training.runs import Run
-from tfcyclegan.translation.measured_files import opening_of
 from tfcyclegan.translation.translators import as_function, scale_of
 from tfcyclegan.translation.value_pair import ValuePair
 
@@ -126,12 +126,12 @@ def export(
     values = ValuePair.of_domains(run.values, direction)
     if domains:
         check_kind(domains, direction[0], values.source)
-    reading = own.settings(direction[0]) if own else {}
-    opened = (
-        opening_of((own.a if direction == "ab" else own.b).settings)
-        if own and values.source
-        else {}
-    )
+    if run.reading is not None:
+        known = run.reading.get(direction[0], {})
+    else:
+        known = own.reading(direction[0]) if own else {}
+    reading = {name: value for name, value in known.items() if name not in OPENING}
+    opened = {name: value for name, value in known.items() if name in OPENING and values.source}
     identity = {
         "weights": weights_hash(generator),
         "direction": direction,
@@ -286,12 +286,10 @@ def _domains_of(run: Run, data_dir: str) -> Domains | None:
     try:
         return open_domains(run.config.data_dir, recipe=run.config.data_recipe)
     except UserError as error:
-        lost = (
-            "the export does not say how the run's pictures were read"
-            if data_dir
-            else "no measurements on real pictures, and no int8 file"
-        )
-        log(f"{lost}: {error}")
+        if run.reading is None and data_dir:
+            log(f"the export does not say how the run's pictures were read: {error}")
+        elif not data_dir:
+            log(f"no measurements on real pictures, and no int8 file: {error}")
         return None
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import jinja2
 
+from tfcyclegan.config import TrainConfig
+from tfcyclegan.config.batches import MODES_WITH_CROP
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.exporting.quality import told_outside
@@ -67,10 +69,14 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
         name=directory.parent.name,
         version=directory.name,
         learned=_learned(run),
+        network=_network(run.config),
+        scale=_scale(run.config),
+        rates=_rates(run.config),
         weights={
             name: value
             for name, value in vars(run.config).items()
             if name.startswith("lambda_") and value
+            if name != "lambda_semantic" or run.config.segmenter
         },
         run=run,
         config=run.config,
@@ -90,6 +96,39 @@ def _learned(run: Run) -> str:
     elif run.config.lambda_paired:
         data = "pictures of which some are known pairs"
     return f"{kind}, trained on {data}"
+
+
+def _network(config: TrainConfig) -> str:
+    parts = [config.architecture, f"{config.base_filters} filters", f"{config.norm} norm"]
+    if config.is_resnet:
+        parts += [
+            name
+            for name, there in (
+                ("separable blocks", config.separable),
+                ("antialiased", config.antialias),
+                ("antialiased upsampling", config.antialias_up),
+                (f"upsampling {config.upsampling}", not config.antialias_up),
+                ("noise inputs", config.noise_inputs),
+            )
+            if there
+        ]
+    return ", ".join(parts)
+
+
+def _scale(config: TrainConfig) -> str:
+    sizes = {"load size": config.load_size, "crop size": config.crop_size}
+    if config.preprocess in ("crop", "none"):  # which resize nothing
+        del sizes["load size"]
+    if config.preprocess not in MODES_WITH_CROP:
+        del sizes["crop size"]
+    return ", ".join([config.preprocess, *(f"{name} {size}" for name, size in sizes.items())])
+
+
+def _rates(config: TrainConfig) -> str:
+    """How the learning rate went: --max_steps alone keeps it constant."""
+    constant = config.epochs is None and config.max_steps is not None
+    how = "constant" if constant else f"{config.schedule} schedule"
+    return f"learning rate {config.learning_rate}, {how}"
 
 
 def _data(source: DataSource) -> dict[str, Any]:

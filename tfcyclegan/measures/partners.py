@@ -261,7 +261,8 @@ def _tested(
         if guessed:
             given += "; set --pairs=none if they do not show the same scenes"
         return Partners(names, basis, True, given, test)
-    chance = f"the pictures are not more similar than random pairs ({numbers})"
+    degree = "not" if test.p > LEVEL else "hardly"
+    chance = f"the pictures are {degree} more similar than random pairs ({numbers})"
     if guessed:
         told = (
             f"no true pictures: names are equal, but {chance}, so they are treated as unpaired; "

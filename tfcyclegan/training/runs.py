@@ -98,6 +98,8 @@ class Run:
         teacher: the generators that a student learns from; None also for those that older versions
             trained.
         segmenter: that of the semantic losses; None also for runs of older versions.
+        reading: how the pictures or files of the domains ("a", "b") were read, see
+            `Domains.reading`; None for runs of older versions.
     """
 
     directory: Path
@@ -113,6 +115,7 @@ class Run:
     classes: Mapping[str, ClassTable] = dataclasses.field(default_factory=dict)
     teacher: OtherWeights | None = None
     segmenter: OtherWeights | None = None
+    reading: Mapping[str, Mapping[str, Any]] | None = None
 
 
 def read_run(directory: Path, *, flag: str = "run_dir") -> Run:
@@ -156,6 +159,9 @@ def read_run(directory: Path, *, flag: str = "run_dir") -> Run:
                 for domain, table in stored.get("classes", {}).items()
             },
             **{name: OtherWeights(**stored[name]) for name in _OTHERS if name in stored},
+            reading={domain: {**how} for domain, how in stored["reading"].items()}
+            if "reading" in stored
+            else None,
         )
     except (KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(
@@ -205,6 +211,7 @@ def write_run(run: Run) -> None:
             for name in _OTHERS
             if (weights := getattr(run, name)) is not None
         },
+        **({} if run.reading is None else {"reading": run.reading}),
     }
     files.write_json(run.directory / CONFIG, content)
 

@@ -133,6 +133,7 @@ def _train(
         classes=label_classes(config, domains),
         teacher=teaching.identity if teaching else None,
         segmenter=OtherWeights(**segmenter) if segmenter else None,
+        reading={domain: domains.reading(domain) for domain in "ab"},
     )
     warnings = check_directory(run) if workers.is_chief else []
     warnings += of_ranges(config, run.values, begins=newest(directory / DIRECTORY) is None)

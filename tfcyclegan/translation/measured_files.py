@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from tfcyclegan.config import Size
-from tfcyclegan.config.measured_reading import OPENING
 from tfcyclegan.data import images, intake
 from tfcyclegan.data.display import Display, to_picture
 from tfcyclegan.data.manifest import ALL, CLIPPED, INVALID
@@ -287,17 +286,6 @@ class PngPlanes(Destination):
 
     def abandon(self) -> None:
         self._parts.clear()
-
-
-def opening_of(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with which the files of a data set were opened, if not the defaults, from the
-    settings of its manifest.
-    """
-    return {
-        name: settings[name]
-        for name, usual in OPENING.items()
-        if settings.get(name, usual) != usual
-    }
 
 
 def count(values: Values, array: np.ndarray) -> Counter[str]:
