@@ -36,19 +36,23 @@ def exported(run_dir, tmp_path_factory) -> Path:
     return export(read_run(run_dir), "latest", "ab", output, None, **GRAPH_ALONE)
 
 
-def test_other_data_are_only_measured_on(run_dir, tmp_path, monkeypatch):
-    """How pictures are read, and what the card says of data, are the run's own."""
+@pytest.mark.parametrize("remembered", [True, False])
+def test_other_data_are_only_measured_on(run_dir, tmp_path, monkeypatch, remembered):
+    """How pictures are read, and what the card says of data, are the run's own; older runs know it
+    from their data alone.
+    """
     for split in ("trainA", "trainB", "testA"):
         (tmp_path / "root" / split).mkdir(parents=True)
         Image.fromarray(picture(40, 40)).save(tmp_path / "root" / split / "one.png")
     place = {"input_dir": str(tmp_path / "root"), "output_dir": str(tmp_path / "other")}
     folders.run(folders.Config(**place))
-    run = read_run(run_dir)
+    run, known = read_run(run_dir), {"max_value": 4095}
+    run = dataclasses.replace(run, reading={"a": known, "b": {}} if remembered else None)
     monkeypatch.setattr(
         Domains,
-        "settings",
+        "reading",
         lambda self, domain: (
-            {"max_value": 4095} if self.fingerprint == run.data_fingerprint else {}
+            known if not remembered and self.fingerprint == run.data_fingerprint else {}
         ),
     )
     other = str(tmp_path / "other")
