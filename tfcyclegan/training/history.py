@@ -22,11 +22,12 @@ class History:
 
     def __init__(self, path: Path, *, resumed_step: int):
         self.path = path
-        if damaged := damaged_lines(path):
+        found = _lines(path)
+        if damaged := found[:-1].count(None):  # a crash cuts off the last one
             kept = path.with_name(f"{path.name}.damaged")
             files.write_bytes(kept, path.read_bytes())
             log(f"{path}: leaves out {quantity(damaged, 'damaged line')}; as it was: {kept}")
-        self.lines = [line for line in read_history(path) if line["step"] <= resumed_step]
+        self.lines = [line for line in found if line and line["step"] <= resumed_step]
         files.write_text(path, "".join(json.dumps(line) + "\n" for line in self.lines))
         self._stream = open(path, "a", encoding="utf-8")  # noqa: SIM115 - open for the whole run
 
@@ -51,11 +52,6 @@ def read_history(path: Path) -> list[dict[str, Any]]:
     Empty if there is no file.
     """
     return [line for line in _lines(path) if line is not None]
-
-
-def damaged_lines(path: Path) -> int:
-    """How many lines are damaged, of those before the last one, which a crash cuts off."""
-    return sum(line is None for line in _lines(path)[:-1])
 
 
 def _lines(path: Path) -> list[dict[str, Any] | None]:
