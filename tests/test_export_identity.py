@@ -118,6 +118,11 @@ def test_the_card_names_method_and_losses(run_dir, exported, options, told):
             ("linear schedule", "upsampling transposed", "| crop, crop size 48 |"),
             ("constant", "load size"),
         ),
+        (
+            {"max_steps": 9, "lambda_a": 0.0, "lambda_b": 0.0, "preprocess": "scale_width"},
+            ("`lambda_gan` 1", "scale_width, load size 286, crop size 256"),  # the least height
+            ("lambda_identity", "lambda_a"),
+        ),
     ],
 )
 def test_the_card_tells_only_what_had_an_effect(run_dir, exported, options, told, untold):

@@ -81,6 +81,7 @@ def version(network, tmp_path_factory) -> Path:
         HEAT,
         Values("int16", (-1000.0,), (2000.0,), units="HU"),
         Values("uint8", (0,), (255,), nodata=0),
+        Values("uint8", (-1000.0, 10.0), (900.0, 250.0)),
         Values("float16", (0.1,), (0.2,), nodata=-1),
         Values("float16", (0.0,), (1e5,)),
         None,

@@ -396,6 +396,14 @@ def test_a_translation_never_looks_like_a_gap(values, wanted):
     np.testing.assert_array_equal(found[:, 0], np.array(wanted, values.dtype))
 
 
+def test_a_gap_that_cannot_be_marked_is_the_lowest_value_of_its_channel():
+    """Of those that the type has: no translation lies below it."""
+    values = Values("uint8", (-1000.0, 3.6, 10.0), (900.0, 9.0, 250.0))
+    seen = np.array([[0.5] * 3, [-1] * 3])
+    found = values.from_network(seen, np.array([[True], [False]]))
+    assert found.tolist() == [[0, 4, 10], [0, 4, 10]]
+
+
 def test_an_end_of_the_range_is_inside_of_it():
     """0.1 in float32 is above 0.1."""
     values = Values("float32", (-0.1,), (0.1,))

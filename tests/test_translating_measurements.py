@@ -106,18 +106,25 @@ def test_results_inside_the_input_are_not_translated_again(given, capsys):
     assert "0 files translated, 1 already existed" in told
 
 
-def test_a_gap_of_integers_without_nodata_is_told(given, tmp_path):
+@pytest.mark.parametrize(
+    ("target", "written", "told"),
+    [
+        (("int16", -1024, 100), [100, -1024], "are -1024 in the translation: its type has no NaN"),
+        (("uint8", -1000, 100), [100, 0], "are 0 in the translation: its type has no NaN"),
+        (("float32", 0, 9), [9, np.nan], "remain missing"),
+    ],
+)
+def test_what_becomes_of_a_gap_is_told(target, written, told, given, tmp_path, capsys):
+    """Also where a translation's type can neither mark it nor hold the end of its range."""
     np.save(given / "a.npy", np.array([[1, np.nan]], np.float32))
     translate_measurements(
-        [identity(values("float32", 0, 1), values("int16", -1024, 100))],
-        given,
-        tmp_path / "out",
+        [identity(values("float32", 0, 1), values(*target))], given, tmp_path / "out"
     )
-    assert read(tmp_path / "out" / "a.npy").tolist() == [[100, -1024]]
-    (note,) = (n for n in record(tmp_path / "out")["conversions"] if "missing" in n)
-    assert note.startswith(
-        "with missing measurements, which are -1024 in the translation: its type has no NaN"
-    )
+    np.testing.assert_array_equal(read(tmp_path / "out" / "a.npy"), [written])
+    assert f"1 of 2 values are missing measurements and {told}" in capsys.readouterr().out
+    notes = [n for n in record(tmp_path / "out")["conversions"] if "missing" in n]
+    assert bool(notes) == (target[0] != "float32")
+    assert all(note.startswith(f"with missing measurements, which {told}") for note in notes)
 
 
 def test_planes_with_neighbours_give_the_plane_in_the_middle(given, tmp_path):

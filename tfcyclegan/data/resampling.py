@@ -87,6 +87,4 @@ def _in_own_type(made: np.ndarray, gaps: np.ndarray, values: Values) -> np.ndarr
             beside = values.nodata + (1 if values.nodata < limits.max else -1)
             made = np.where(made == values.nodata, beside, made)
     own = made.astype(values.dtype)
-    if gaps.any():
-        own[gaps] = values.gap
-    return own
+    return np.where(gaps, values.gap, own) if gaps.any() else own

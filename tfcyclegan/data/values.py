@@ -133,7 +133,7 @@ class Values:
             nodata, beside = self.reserved
             array[array == nodata] = beside
         if invalid is not None:
-            array[np.broadcast_to(invalid, array.shape)] = self.gap
+            array = np.where(invalid, self.gap, array)
         return array
 
     @property
@@ -163,18 +163,24 @@ class Values:
         return kind(self.nodata), kind(int(self.nodata) + step)
 
     @property
-    def gap(self) -> float:
-        """The value written where there is no measurement: `nodata`, otherwise NaN, or for integers
-        without nodata the lowest value of the first channel's range.
+    def gap(self) -> np.ndarray:
+        """What is written where there is no measurement, [C] of `dtype`: `nodata`, otherwise NaN,
+        or for integers without nodata the lowest value that the channel's translations have.
         """
-        if self.nodata is not None:
-            return self.nodata
-        return self.low[0] if self.is_integer else float("nan")
+        if self.nodata is not None and holds(self.dtype, self.nodata):
+            return np.full(self.channels, self.nodata, self.dtype)
+        if not self.is_integer:
+            return np.full(self.channels, np.nan, self.dtype)
+        return np.clip(np.rint(self._low64), *self.limits).astype(self.dtype)
 
     @property
     def gap_or_none(self) -> float | None:
-        """`gap`, or None for integers without `nodata`, which cannot mark missing measurements."""
-        return None if self.is_integer and self.nodata is None else self.gap
+        """`nodata`, otherwise NaN; None for integers without nodata, which cannot mark missing
+        measurements.
+        """
+        if self.nodata is not None:
+            return self.nodata
+        return None if self.is_integer else float("nan")
 
     @property
     def _low64(self) -> np.ndarray:

@@ -8,13 +8,13 @@ from typing import Any
 import jinja2
 
 from tfcyclegan.config import TrainConfig
-from tfcyclegan.config.batches import MODES_WITH_CROP
 from tfcyclegan.data.domains import Domains
 from tfcyclegan.data.source import MANIFEST, DataSource
 from tfcyclegan.exporting.quality import told_outside
 from tfcyclegan.exports.model_metadata import values_of
 from tfcyclegan.system import files
 from tfcyclegan.training.checkpoints import step_of
+from tfcyclegan.training.effects import has_effect
 from tfcyclegan.training.history import HISTORY, read_history
 from tfcyclegan.training.run_page import METRICS
 from tfcyclegan.training.runs import Run
@@ -75,8 +75,7 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
         weights={
             name: value
             for name, value in vars(run.config).items()
-            if name.startswith("lambda_") and value
-            if name != "lambda_semantic" or run.config.segmenter
+            if name.startswith("lambda_") and value and has_effect(run.config, name)
         },
         run=run,
         config=run.config,
@@ -116,18 +115,17 @@ def _network(config: TrainConfig) -> str:
 
 
 def _scale(config: TrainConfig) -> str:
-    sizes = {"load size": config.load_size, "crop size": config.crop_size}
-    if config.preprocess in ("crop", "none"):  # which resize nothing
-        del sizes["load size"]
-    if config.preprocess not in MODES_WITH_CROP:
-        del sizes["crop size"]
-    return ", ".join([config.preprocess, *(f"{name} {size}" for name, size in sizes.items())])
+    sizes = (
+        f"{name.replace('_', ' ')} {getattr(config, name)}"
+        for name in ("load_size", "crop_size")
+        if has_effect(config, name)
+    )
+    return ", ".join([config.preprocess, *sizes])
 
 
 def _rates(config: TrainConfig) -> str:
     """How the learning rate went: --max_steps alone keeps it constant."""
-    constant = config.epochs is None and config.max_steps is not None
-    how = "constant" if constant else f"{config.schedule} schedule"
+    how = f"{config.schedule} schedule" if has_effect(config, "schedule") else "constant"
     return f"learning rate {config.learning_rate}, {how}"
 
 

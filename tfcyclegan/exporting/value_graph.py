@@ -59,7 +59,7 @@ def from_network(pair: ValuePair, seen: tf.Tensor, gaps: tf.Tensor | None) -> tf
         stored = tf.where(tf.equal(stored, nodata), beside, stored)
     if gaps is None:
         return stored
-    return tf.where(gaps, tf.constant(np.asarray(written.gap).astype(written.dtype)), stored)
+    return tf.where(gaps, tf.constant(written.gap), stored)
 
 
 def _invalid(values: Values, batch: tf.Tensor) -> tf.Tensor:

@@ -142,16 +142,16 @@ def kid(
     subset_size: int | None = None,
     level: float = 0.95,
 ) -> Interval:
-    """KID: mean of `mmd` over random subsets of equal size from both sides.
+    """KID: mean of `mmd` over random subsets of both sides.
 
     Args:
         features1: [N, D].
         features2: [M, D].
         seed: seed of the subsets.
         subsets: number of subsets.
-        subset_size: pictures per side; None for half of the smaller side, at most the usual 1000.
-            The values of such halves, drawn without replacement, vary about as much as those of the
-            whole sample between draws (the delete-half jackknife, Shao and Wu 1989). Smaller
+        subset_size: pictures per side; None for half of each side, at most the usual 1000. The
+            values of such halves, drawn without replacement, vary about as much as those of the
+            whole samples between draws (the delete-half jackknife, Shao and Wu 1989). Smaller
             subsets vary more, so the interval is too wide; larger ones vary too little, down to not
             at all if they hold all pictures.
         level: coverage of the interval, which consists of quantiles of the subsets' values.
@@ -159,14 +159,17 @@ def kid(
     Raises:
         UserError: too few pictures for the subsets.
     """
-    sides = (features1, features2)
-    size = subset_size or min(*map(len, sides), 2 * _LARGEST_SUBSET) // 2
-    _check(features1, features2, max(4, size))
+    _check(features1, features2, max(4, subset_size or 0))
+    sizes = {
+        len(side): subset_size or min(len(side) // 2, _LARGEST_SUBSET)
+        for side in (features1, features2)
+    }
     generator = np.random.default_rng((seed, 31))
-    values = [
-        mmd(*(side[generator.choice(len(side), size, replace=False)] for side in sides))
-        for _ in range(subsets)
-    ]
+
+    def drawn(side: np.ndarray) -> np.ndarray:
+        return side[generator.choice(len(side), sizes[len(side)], replace=False)]
+
+    values = [mmd(drawn(features1), drawn(features2)) for _ in range(subsets)]
     low, high = np.quantile(values, ((1 - level) / 2, (1 + level) / 2))
     return Interval(float(np.mean(values)), float(low), float(high), len(features1))
 
@@ -276,6 +279,6 @@ def _note(scored: EvaluationSet, network: "FeatureNetwork", reals: int, with_fid
         "pictures of the target domain, whose halves are against each other, in "
         f"d = {network.dimension} features of {network.name} (weights {network.sha256[:12]}). "
         f"Scores of different networks cannot be compared{unpublished}. "
-        "KID is unbiased and 0 for equal distributions; its interval comes from random subsets of "
-        f"half the pictures; {of_fid}."
+        "KID is unbiased and 0 for equal distributions; its interval comes from random halves of "
+        f"both sides; {of_fid}."
     )

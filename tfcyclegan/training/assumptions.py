@@ -3,7 +3,6 @@ pictures.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 from tfcyclegan.config import DECAYING_SCHEDULES, TrainConfig, TrainingLength, default_of
 from tfcyclegan.data.batches import Batches
@@ -12,80 +11,14 @@ from tfcyclegan.data.images import COLOUR_MADE_GRAY, ENLARGED, GRAY_IN_COLOUR, R
 from tfcyclegan.data.pairs import KnownPairs
 from tfcyclegan.data.pixels import Pixels
 from tfcyclegan.data.unpaired import UnpairedBatches
-from tfcyclegan.methods.factory import method_of
 from tfcyclegan.system.progress import quantity
-
-_PATCHES = "--discriminator=patch and --lambda_gan"
-
-# Options that another option makes ineffective: (whether it does, why in words).
-_NEEDS: dict[str, tuple[Callable[[TrainConfig], bool], str]] = {
-    "step_epochs": (lambda c: c.schedule == "step", "--schedule=step"),
-    "schedule": (
-        lambda c: c.epochs is not None or c.max_steps is None,
-        "--epochs: without it, --max_steps keeps the learning rate constant",
-    ),
-    "load_size": (lambda c: c.preprocess not in ("crop", "none"), "a --preprocess that resizes"),
-    "crop_size": (lambda c: c.preprocess != "none", "a --preprocess that crops"),
-    "interpolation": (
-        lambda c: c.preprocess not in ("crop", "none"),
-        "a --preprocess that resizes",
-    ),
-    "base_filters": (
-        lambda c: not c.generator.endswith(".json"),
-        "a --generator that is not a file",
-    ),
-    "dropout": (lambda c: not c.generator.endswith(".json"), "a --generator that is not a file"),
-    "antialias": (
-        lambda c: c.is_resnet or (c.discriminator, c.discriminator_antialias) == ("patch", "same"),
-        "ResNet generators or patch discriminators that follow it",
-    ),
-    "antialias_up": (lambda c: c.is_resnet, "ResNet generators"),
-    "gan_mode": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "discriminator": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "discriminator_filters": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "discriminator_layers": (lambda c: _has_patches(c), _PATCHES),
-    "discriminator_padding": (lambda c: _has_patches(c), _PATCHES),
-    "lambda_semantic": (lambda c: bool(c.segmenter), "--segmenter"),
-    "lambda_identity": (
-        lambda c: bool(c.lambda_a or c.lambda_b),
-        "--lambda_a or --lambda_b, to which it is relative",
-    ),
-    "cycle_noise": (lambda c: bool(c.lambda_a or c.lambda_b), "--lambda_a or --lambda_b"),
-    "pool_size": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "pairs": (lambda c: _takes_pairs(c), "--lambda_paired"),
-    "paired_share": (lambda c: _takes_pairs(c), "--lambda_paired"),
-    "unpaired_labels": (lambda c: bool(c.labelled), "--labelled"),
-    "label_samples": (lambda c: bool(c.onehot), "--labels_a=onehot or --labels_b=onehot"),
-    "nce_all_negatives": (lambda c: c.batch_size > 1, "--batch_size above 1"),
-    "decay_load_size": (
-        lambda c: bool(c.decay_epochs) or c.epochs is c.max_steps is None,
-        "--decay_epochs",
-    ),
-    "diffaugment": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "discriminator_blur": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "discriminator_blur_steps": (lambda c: bool(c.discriminator_blur), "--discriminator_blur"),
-    "discriminator_norm": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "discriminator_antialias": (lambda c: _has_patches(c), _PATCHES),
-    "spectral_norm": (lambda c: bool(c.lambda_gan), "--lambda_gan"),
-    "eval_every_epochs": (lambda c: not c.eval_every_steps, "no --eval_every_steps"),
-    "eval_split": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
-    "eval_images": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
-    "eval_features": (lambda c: c.measures, "measurements (--eval_every_epochs)"),
-}
-
-
-def _has_patches(config: TrainConfig) -> bool:
-    return config.discriminator == "patch" and bool(config.lambda_gan)
-
-
-def _takes_pairs(config: TrainConfig) -> bool:
-    return bool(config.lambda_paired) or method_of(config).takes_pairs
+from tfcyclegan.training.effects import NEEDS
 
 
 def of_options(config: TrainConfig) -> list[str]:
     """Options that were given but have no effect together with the others."""
     lines = []
-    for name, (holds, needed) in _NEEDS.items():
+    for name, (holds, needed) in NEEDS.items():
         value = getattr(config, name)
         default = default_of(TrainConfig.__dataclass_fields__[name], config.method)
         if value and value != default and not holds(config):

@@ -165,10 +165,8 @@ class MeasuredFile:
         """Adds the counts of `count` for a part of it to the file's."""
         self.tally.update(tally)
         written = self.values.written
-        if tally.get(INVALID) and written and written.is_integer and written.nodata is None:
-            self.notes.add(
-                f"with missing measurements, which are {written.gap:g} in the translation: {NO_GAP}"
-            )
+        if tally.get(INVALID) and written and written.gap_or_none is None:
+            self.notes.add(f"with missing measurements, which {_gaps_told(written)}")
 
     def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
         """Stores rows of a plane of the translation, [h, W, C].
@@ -300,8 +298,14 @@ def count(values: Values, array: np.ndarray) -> Counter[str]:
     )
 
 
-def tell_values(output: Path, ledger: Ledger) -> None:
-    """Reports how many values in `output` were clipped, and how many are missing."""
+def tell_values(output: Path, ledger: Ledger, written: Values | None) -> None:
+    """Reports how many values in `output` were clipped, and how many are missing.
+
+    Args:
+        output: folder of the translations.
+        ledger: its ledger.
+        written: the values of the translations; None for pictures.
+    """
     tally = ledger.journal.tally
     valid = tally[ALL] - tally[INVALID]
     if tally[CLIPPED]:
@@ -312,8 +316,19 @@ def tell_values(output: Path, ledger: Ledger) -> None:
     if tally[INVALID]:
         log(
             f"{output}: {tally[INVALID]} of {tally[ALL]} values are missing measurements and "
-            "remain missing"
+            f"{_gaps_told(written)}"
         )
+
+
+def _gaps_told(written: Values | None) -> str:
+    """What stands in a translation where its input has no measurement."""
+    if written is None:
+        return "are black in the translation"
+    if written.gap_or_none is not None:
+        return "remain missing"
+    gaps = np.unique(written.gap)
+    shown = f"{gaps[0]:g}" if len(gaps) == 1 else "the lowest values of the channels' ranges"
+    return f"are {shown} in the translation: {NO_GAP}"
 
 
 def stem_of(name: str) -> str:

@@ -129,7 +129,7 @@ def translate_measured_split(
         for _ in Stages(before, copies, after, lambda: give_up(translators)).of(missing()):
             ledger.made += 1
             progress.advance()
-    tell_values(output, ledger)
+    tell_values(output, ledger, translators[0].values.written)
 
 
 def require_kind(source: DataSource, split: str, known: Values | None) -> None:

@@ -103,7 +103,7 @@ def translate_measurements(
         finally:
             for file in all_files:
                 file.close()
-    tell_values(output, ledger)
+    tell_values(output, ledger, translators[0].values.written)
 
 
 def _require_own_names(path: Path, all_files: Sequence[MeasuredFile]) -> None:
