@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tests import processes
 from tests.exports import (
@@ -84,6 +85,17 @@ def test_the_exported_directory(exported):
     assert sizes[0] - sizes[1] > 1.4 * metadata["parameters"], (
         "nearly two bytes a weight are saved; the casts take some back"
     )
+
+
+def test_the_graph_holds_the_network_once(exported, run_dir):
+    """Its signatures call it."""
+    graph = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    functions = graph.meta_graphs[0].graph_def.library.function
+    made = [node.op for function in functions for node in function.node_def].count("Conv2D")
+    kernels = [
+        v for v in load_generator(read_run(run_dir), "latest", "ab").variables if v.ndim == 4
+    ]
+    assert made == len(kernels)
 
 
 def test_saved_model_cli_runs_it(exported, run_dir, tmp_path):

@@ -61,12 +61,18 @@ class ServedGenerator(tf.Module):
         channels = generator.settings["in_channels"]
         multiple = generator.size_multiple
 
-        def translate(batch: tf.Tensor, **latents: tf.Tensor) -> tf.Tensor:
+        def translate_with(batch: tf.Tensor, **latents: tf.Tensor) -> tf.Tensor:
             height, width = tf.shape(batch)[1], tf.shape(batch)[2]
             for axis in (1, 2):
                 batch = mirrored(batch, axis, multiple, smallest=SMALLEST)
             return generator(batch, training=False, **latents)[:, :height, :width]
 
+        # traced once: signatures call it, where each would hold the whole network
+        translate = tf.function(
+            translate_with,
+            input_signature=[tf.TensorSpec([None, None, None, channels], tf.float32)],
+            autograph=False,
+        )
         pair = values or ValuePair()
 
         def translate_values(batch: tf.Tensor) -> tf.Tensor:
@@ -85,7 +91,7 @@ class ServedGenerator(tf.Module):
             self.values = _tensor_function(translate_values, channels, stored, VALUES)
         if isinstance(generator, LatentGenerator):
             self.with_latents = tf.function(
-                lambda images, latents: {"images": translate(images, latents=latents)},
+                lambda images, latents: {"images": translate_with(images, latents=latents)},
                 input_signature=[
                     tf.TensorSpec([None, None, None, channels], tf.float32, name="images"),
                     tf.TensorSpec([None, generator.latent_size], tf.float32, name=LATENTS),

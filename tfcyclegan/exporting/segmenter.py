@@ -46,13 +46,20 @@ class ServedSegmenter(tf.Module):
         self._weights = [variable.value for variable in network.variables]
         ids = tf.constant(classes.to_ids(np.arange(classes.count)))
 
+        # traced once, called by both signatures
+        logits = tf.function(
+            lambda images: logits_of(network, images),
+            input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
+            autograph=False,
+        )
+
         def label_bytes(image: tf.Tensor) -> tf.Tensor:
-            logits = logits_of(network, to_float(image)[tf.newaxis])
-            return tf.io.encode_png(tf.gather(ids, tf.argmax(logits[0], -1))[..., tf.newaxis])
+            labels = tf.argmax(logits(to_float(image)[tf.newaxis])[0], -1)
+            return tf.io.encode_png(tf.gather(ids, labels)[..., tf.newaxis])
 
         self.encoded = saved_model.encoded_function(label_bytes, 3)
         self.tensor = tf.function(
-            lambda images: {"probabilities": tf.nn.softmax(logits_of(network, images))},
+            lambda images: {"probabilities": tf.nn.softmax(logits(images))},
             input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")],
             autograph=False,
         )
