@@ -88,33 +88,33 @@ def series(folder: Path, shared: Path) -> None:
     save(flat, folder / "trainB" / "flat.dcm")
 
 
-def picture(about: str, what: str) -> Line:
+def file(about: str, what: str) -> Line:
     """A conversion of one file."""
-    return done(about, what, 1)
+    return Line(about, f"{what}: 1 file", "conversions", f'"{what}": 1')
 
 
 # fmt: off
 CASES = [
     Case(volumes, f"data_prep.nifti {OPTIONS} --without_affine --allow_mixed", MANIFEST, [
         done("largest spacing", "axial slices, across the largest spacing", 3),
-        picture("equal spacings", "axial slices, a choice among equal spacings"),
-        picture("sform and qform", "sform and qform differ; the sform is used"),
-        picture("no affine", "no affine, axes read as right, anterior, superior"),
-        picture("time", "a time series of volumes, read as channels"),
-        picture("float64", "float64, read as float32"),
+        file("equal spacings", "axial slices, a choice among equal spacings"),
+        file("sform and qform", "sform and qform differ; the sform is used"),
+        file("no affine", "no affine, axes read as right, anterior, superior"),
+        file("time", "a time series of volumes, read as channels"),
+        file("float64", "float64, read as float32"),
         unused("header", "description, intent, display range and extensions of NIfTI headers", 1),
         Line("other volumes", "scan.mgz (1 .mgz)", "left_out", '".mgz files": 1'),
     ]),
     Case(series, f"data_prep.dicom {OPTIONS} --gaps=keep", MANIFEST, [
-        picture("tilted gantry", "slices sheared against their normal (a tilted gantry)"),
-        picture("uneven spacing", "slices at uneven spacing"),
-        picture("missing slice", "slices missing between others"),
-        picture("lossy", "DICOM files that lossy compression has changed"),
-        picture("MONOCHROME1", "MONOCHROME1, inverted so that larger values are brighter"),
-        picture("MONOCHROME1 of a unit", "MONOCHROME1, its values kept, since they are in a unit"),
-        picture("no place", "pictures without a position in space, read one by one"),
-        picture("no person", "no PatientID, so that its study counts as its subject"),
-        picture("padding", "missing measurements among integers (uint16), read as float32"),
+        file("tilted gantry", "slices sheared against their normal (a tilted gantry)"),
+        file("uneven spacing", "slices at uneven spacing"),
+        file("missing slice", "slices missing between others"),
+        file("lossy", "DICOM files that lossy compression has changed"),
+        file("MONOCHROME1", "MONOCHROME1, inverted so that larger values are brighter"),
+        file("MONOCHROME1 of a unit", "MONOCHROME1, its values kept, since they are in a unit"),
+        file("no place", "pictures without a position in space, read one by one"),
+        file("no person", "no PatientID, so that its study counts as its subject"),
+        file("padding", "missing measurements among integers (uint16), read as float32"),
         unused("overlays", "overlays of DICOM files", 1),
         unused("mappings", "real-world value mappings of DICOM files", 1),
         Line("copies", "1 copies of DICOM", "left_out", '"copies of DICOM files": 1'),

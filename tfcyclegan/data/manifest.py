@@ -153,7 +153,8 @@ def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> 
         f"{counts(made)} in {len(shards)} shards, "
         f"{sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"
     ]
-    lines += picture_notes.lines(made, hints)
+    # a file of measurements is noted once, however many planes become pictures
+    lines += picture_notes.lines(made, hints, unit="file" if made.get(VALUES) else "picture")
     lines += [_of_values(made, domain) for domain in made.get(VALUES, {})]
     largest = made.get(picture_notes.LARGEST, {})
     # trainA and testA are taken together, since a small split may be dark by chance
