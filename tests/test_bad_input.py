@@ -20,7 +20,7 @@ from tfcyclegan.config import ARCHITECTURES
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files
 
-SHIPPED = ROOT / "saved_models/satellite2map/1/float16.tflite"
+SHIPPED = ROOT / "saved_models/satellite2map/1/dynamic_int8.tflite"
 
 
 def write_picture(path: Path, side: int = 40) -> None:
@@ -267,7 +267,7 @@ def test_settings_of_another_structure(place, capfd, content):
     [
         "[]",
         '{"variants": []}',
-        '{"variants": {"float16": 3}}',
+        '{"variants": {"dynamic_int8": 3}}',
         '{"domains": [1]}',
         '{"domains": {"x": "y"}}',
         "[" * 100_000,

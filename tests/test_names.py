@@ -286,7 +286,7 @@ def test_foreign_records_end_in_one_line(tmp_path, capfd):
             writer.write(content)
         command = [
             "translate",
-            f"--model={GOLDEN.parents[1] / 'saved_models/satellite2map/1/float16.tflite'}",
+            f"--model={GOLDEN.parents[1] / 'saved_models/satellite2map/1/dynamic_int8.tflite'}",
             f"--data_dir={data}",
         ]
         assert cli.main([*command, f"--output={tmp_path / str(len(content))}"]) == 1
