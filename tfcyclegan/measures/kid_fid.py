@@ -160,14 +160,11 @@ def kid(
         UserError: too few pictures for the subsets.
     """
     _check(features1, features2, max(4, subset_size or 0))
-    sizes = {
-        len(side): subset_size or min(len(side) // 2, _LARGEST_SUBSET)
-        for side in (features1, features2)
-    }
     generator = np.random.default_rng((seed, 31))
 
     def drawn(side: np.ndarray) -> np.ndarray:
-        return side[generator.choice(len(side), sizes[len(side)], replace=False)]
+        size = subset_size or min(len(side) // 2, _LARGEST_SUBSET)
+        return side[generator.choice(len(side), size, replace=False)]
 
     values = [mmd(drawn(features1), drawn(features2)) for _ in range(subsets)]
     low, high = np.quantile(values, ((1 - level) / 2, (1 + level) / 2))
