@@ -251,7 +251,9 @@ def _prepare(request: Request, output_dir: Path) -> None:
         output_dir / MANIFEST, {**made, **({TWINS: counted} if counted else {}), **request.remarks}
     )
     files.remove(work)
-    for line in manifest.summary(made, request.hints):
+    # a file of measurements is noted once, however many planes become pictures
+    unit = "file" if request.values else "picture"
+    for line in manifest.summary(made, request.hints, unit=unit):
         log(f"{output_dir}: {line}")
 
 

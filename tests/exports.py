@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tfcyclegan.data import images
 from tfcyclegan.exporting import saved_model, tflite
@@ -43,6 +44,13 @@ def by_loader(exported: Path) -> Iterator[Callable[..., np.ndarray]]:
 
 def read_metadata(version: Path) -> dict:
     return json.loads((version / "metadata.json").read_text())
+
+
+def convolutions(version: Path) -> int:
+    """The number of convolutions in all functions of a SavedModel."""
+    stored = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    functions = stored.meta_graphs[0].graph_def.library.function
+    return [node.op for function in functions for node in function.node_def].count("Conv2D")
 
 
 def encode(pixels: np.ndarray, kind: str = "PNG", **options) -> bytes:

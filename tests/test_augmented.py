@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.conftest import eagerly
+from tests.exports import convolutions
 from tests.test_layers import noise
 from tests.test_training import checkpoint, without_timing
 from tests.test_training import config as small_config
@@ -331,12 +332,15 @@ def test_a_latent_is_that_of_its_number_however_many_there_are():
     assert not np.array_equal(few, answers.drawn(2, 6, 16))
 
 
-def test_the_saved_model_takes_latents(eager):
+def test_the_saved_model_takes_latents(eager, tmp_path):
     made = generator()
     functions = saved_model.ServedGenerator(made).functions()
     assert "tensor_with_latents" in functions
     plain = saved_model.ServedGenerator(made._network).functions()
     assert functions.keys() - plain.keys() == {"tensor_with_latents"}
+    saved_model.save(made, tmp_path / "mine" / "1")
+    kernels = [variable for variable in made.variables if variable.ndim == 4]
+    assert convolutions(tmp_path / "mine" / "1") == len(kernels), "the signatures share the network"
     x, z = (
         tf.constant(noise(1, SIDE, SIDE + 4, 3), tf.float32),
         tf.constant(noise(1, 3), tf.float32),

@@ -123,6 +123,16 @@ def test_the_card_names_method_and_losses(run_dir, exported, options, told):
             ("`lambda_gan` 1", "scale_width, load size 286, crop size 256"),  # the least height
             ("lambda_identity", "lambda_a"),
         ),
+        (
+            {"max_steps": 9, "lambda_gan": 0.0, "lambda_paired": 1.0, "pairs": "names"},
+            ("| losses | `", "`lambda_paired` 1", "64 filters"),
+            ("lsgan",),
+        ),
+        (
+            {"max_steps": 9, "generator": "mine.json"},
+            ("lsgan; `lambda_gan` 1",),
+            ("filters",),
+        ),
     ],
 )
 def test_the_card_tells_only_what_had_an_effect(run_dir, exported, options, told, untold):

@@ -11,11 +11,14 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.measured_runs import bands, make_data, make_run
+from tests.test_translating_measurements import identity
 from tfcyclegan import cli
 from tfcyclegan.data.domains import open_domains
 from tfcyclegan.data.source import open_source
+from tfcyclegan.data.values import Values
 from tfcyclegan.exporting import proof_pictures
 from tfcyclegan.training.runs import read_run
+from tfcyclegan.translation.data_sets import translate_data
 from tfcyclegan.translation.translators import from_run
 
 
@@ -86,6 +89,18 @@ def test_a_data_set_keeps_values(translate, data, translator, tmp_path):
         "all": 1536,
         "invalid": 1,
     }
+
+
+def test_a_data_set_that_cannot_mark_gaps_says_so(data, tmp_path, capsys):
+    source, out = open_source(data), tmp_path / "made"
+    bytes_of_two = Values("uint8", (-9.0, 4.0), (90.0, 9.0))
+    translator = identity(source.values["A"], bytes_of_two, slice(2))
+    translate_data([translator], source, ["testA"], out, scale=None)
+    told = "with missing measurements, which are 0, 4 in the translation: its type has no NaN, and"
+    assert f"{out}: {told} its domain no nodata: 1 array\n" in capsys.readouterr().out
+    pairs = zip(source.arrays("testA"), open_source(out).arrays("testA"), strict=True)
+    gaps = [made[source.values["A"].invalid(array).any(axis=-1)] for (_, array), (_, made) in pairs]
+    assert np.concatenate(gaps).tolist() == [[0, 4]]
 
 
 @pytest.mark.parametrize(

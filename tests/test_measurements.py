@@ -401,7 +401,9 @@ def test_a_gap_that_cannot_be_marked_is_the_lowest_value_of_its_channel():
     values = Values("uint8", (-1000.0, 3.6, 10.0), (900.0, 9.0, 250.0))
     seen = np.array([[0.5] * 3, [-1] * 3])
     found = values.from_network(seen, np.array([[True], [False]]))
-    assert found.tolist() == [[0, 4, 10], [0, 4, 10]]
+    assert found.tolist() == [[0, 4, 10], [0, 4, 10]] and values.gap_or_none is None
+    foreign = Values("uint8", (3.0,), (9.0,), nodata=-9999)  # which uint8 does not hold
+    assert foreign.gap_or_none is None and foreign.gap.tolist() == [3]
 
 
 def test_an_end_of_the_range_is_inside_of_it():

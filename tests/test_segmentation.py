@@ -16,6 +16,7 @@ from PIL import Image
 
 from data_prep import cityscapes
 from tests import processes
+from tests.exports import convolutions
 from tfcyclegan import cli
 from tfcyclegan.config import SegmenterOptions
 from tfcyclegan.data import images, labels, manifest, shards
@@ -371,6 +372,8 @@ def test_the_export_gives_what_keras_gives(trained, tmp_path, capsys):
     )
     assert export_segmenter(trained, tmp_path / "model", None) == version
     segmenter = load_segmenter(trained)
+    kernels = [weight for weight in segmenter.network.weights if weight.ndim == 4]
+    assert convolutions(version) == len(kernels), "the signatures share the network"
     served = tf.saved_model.load(str(version)).signatures["serving_default"]
     picture = frame(5)[0]
     answer = served(image_bytes=tf.constant([tf.io.encode_png(picture).numpy()]))[

@@ -146,15 +146,16 @@ def counts(made: Mapping[str, Any]) -> str:
     )
 
 
-def summary(made: Mapping[str, Any], hints: Mapping[str, str] | None = None) -> list[str]:
-    """The report at the end of a run, line by line; `hints` as for `notes.lines`."""
+def summary(
+    made: Mapping[str, Any], hints: Mapping[str, str] | None = None, *, unit: str = "picture"
+) -> list[str]:
+    """The report at the end of a run, line by line; `hints` and `unit` as for `notes.lines`."""
     shards = [shard for split in made["splits"].values() for shard in split["shards"]]
     lines = [
         f"{counts(made)} in {len(shards)} shards, "
         f"{sum(shard['bytes'] for shard in shards) / 1e6:.1f} MB"
     ]
-    # a file of measurements is noted once, however many planes become pictures
-    lines += picture_notes.lines(made, hints, unit="file" if made.get(VALUES) else "picture")
+    lines += picture_notes.lines(made, hints, unit=unit)
     lines += [_of_values(made, domain) for domain in made.get(VALUES, {})]
     largest = made.get(picture_notes.LARGEST, {})
     # trainA and testA are taken together, since a small split may be dark by chance

@@ -167,18 +167,16 @@ class Values:
         """What is written where there is no measurement, [C] of `dtype`: `nodata`, otherwise NaN,
         or for integers without nodata the lowest value that the channel's translations have.
         """
-        if self.nodata is not None and holds(self.dtype, self.nodata):
-            return np.full(self.channels, self.nodata, self.dtype)
-        if not self.is_integer:
-            return np.full(self.channels, np.nan, self.dtype)
+        if self.gap_or_none is not None:
+            return np.full(self.channels, self.gap_or_none, self.dtype)
         return np.clip(np.rint(self._low64), *self.limits).astype(self.dtype)
 
     @property
     def gap_or_none(self) -> float | None:
-        """`nodata`, otherwise NaN; None for integers without nodata, which cannot mark missing
-        measurements.
+        """`nodata`, otherwise NaN; None for integers without nodata, or with one that they do not
+        hold, which cannot mark missing measurements.
         """
-        if self.nodata is not None:
+        if self.nodata is not None and holds(self.dtype, self.nodata):
             return self.nodata
         return None if self.is_integer else float("nan")
 

@@ -72,6 +72,7 @@ def render(run: Run, domains: Domains | None, directory: Path, metadata: Mapping
         network=_network(run.config),
         scale=_scale(run.config),
         rates=_rates(run.config),
+        gan=f"{run.config.gan_mode}; " if has_effect(run.config, "gan_mode") else "",
         weights={
             name: value
             for name, value in vars(run.config).items()
@@ -98,7 +99,9 @@ def _learned(run: Run) -> str:
 
 
 def _network(config: TrainConfig) -> str:
-    parts = [config.architecture, f"{config.base_filters} filters", f"{config.norm} norm"]
+    parts = [config.architecture, f"{config.norm} norm"]
+    if has_effect(config, "base_filters"):
+        parts.insert(1, f"{config.base_filters} filters")
     if config.is_resnet:
         parts += [
             name

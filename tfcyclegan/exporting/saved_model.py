@@ -61,18 +61,24 @@ class ServedGenerator(tf.Module):
         channels = generator.settings["in_channels"]
         multiple = generator.size_multiple
 
-        def translate_with(batch: tf.Tensor, **latents: tf.Tensor) -> tf.Tensor:
+        def translate_with(batch: tf.Tensor, latents: tf.Tensor | None = None) -> tf.Tensor:
+            answer = {} if latents is None else {"latents": latents}
             height, width = tf.shape(batch)[1], tf.shape(batch)[2]
             for axis in (1, 2):
                 batch = mirrored(batch, axis, multiple, smallest=SMALLEST)
-            return generator(batch, training=False, **latents)[:, :height, :width]
+            return generator(batch, training=False, **answer)[:, :height, :width]
 
-        # traced once: signatures call it, where each would hold the whole network
-        translate = tf.function(
-            translate_with,
-            input_signature=[tf.TensorSpec([None, None, None, channels], tf.float32)],
-            autograph=False,
-        )
+        # Traced once, with or without latents: the signatures call it, where each would hold the
+        # whole network.
+        specs = [tf.TensorSpec([None, None, None, channels], tf.float32, name="images")]
+        if isinstance(generator, LatentGenerator):
+            specs.append(tf.TensorSpec([None, generator.latent_size], tf.float32, name=LATENTS))
+        network = tf.function(translate_with, input_signature=specs, autograph=False)
+
+        def translate(batch: tf.Tensor) -> tf.Tensor:
+            none = [tf.zeros([1, spec.shape[1]]) for spec in specs[1:]]
+            return network(batch, *none)
+
         pair = values or ValuePair()
 
         def translate_values(batch: tf.Tensor) -> tf.Tensor:
@@ -91,11 +97,8 @@ class ServedGenerator(tf.Module):
             self.values = _tensor_function(translate_values, channels, stored, VALUES)
         if isinstance(generator, LatentGenerator):
             self.with_latents = tf.function(
-                lambda images, latents: {"images": translate_with(images, latents=latents)},
-                input_signature=[
-                    tf.TensorSpec([None, None, None, channels], tf.float32, name="images"),
-                    tf.TensorSpec([None, generator.latent_size], tf.float32, name=LATENTS),
-                ],
+                lambda images, latents: {"images": network(images, latents)},
+                input_signature=specs,
                 autograph=False,
             )
 

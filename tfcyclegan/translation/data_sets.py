@@ -33,7 +33,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.translation.elsewhere import Elsewhere, opened
-from tfcyclegan.translation.measured_files import RESIZED, count
+from tfcyclegan.translation.measured_files import RESIZED, count, gaps_told
 from tfcyclegan.translation.translators import (
     AT_ONCE,
     NEAREST_ALONE,
@@ -139,7 +139,8 @@ def translate_data(
         manifest.write_tfds_metadata(output, output / shards.WORK / "metadata", made)
         files.write_json(output / MANIFEST, made)
         files.remove(output / shards.WORK)
-        for line in manifest.summary(made):
+        unit = "array" if source.values else "picture"
+        for line in manifest.summary(made, unit=unit):
             log(f"{output}: {line}")
 
 
@@ -357,6 +358,9 @@ def _stages(
     it, `tallies` the counts of its values.
     """
     channels, values = translators[0].channels, translators[0].values
+    unmarked = ""
+    if values.written is not None and values.written.gap_or_none is None:
+        unmarked = f"with missing measurements, which {gaps_told(values.written)}"
 
     def named(example: Example, error: RunError) -> RunError:
         return RunError(f"{split.source.directory}: {example.filename}: {error}")
@@ -366,6 +370,8 @@ def _stages(
             own = Size(*example.array.shape[:2])
             if network_size(own, scale) != own:
                 noted.append(RESIZED)
+            if unmarked and split.values and split.values.invalid(example.array).any():
+                noted.append(unmarked)
             return _Scaled(example, example.array, False)
         recoloured: set[str] = set()
         try:

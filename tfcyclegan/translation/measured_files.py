@@ -166,7 +166,7 @@ class MeasuredFile:
         self.tally.update(tally)
         written = self.values.written
         if tally.get(INVALID) and written and written.gap_or_none is None:
-            self.notes.add(f"with missing measurements, which {_gaps_told(written)}")
+            self.notes.add(f"with missing measurements, which {gaps_told(written)}")
 
     def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
         """Stores rows of a plane of the translation, [h, W, C].
@@ -316,18 +316,18 @@ def tell_values(output: Path, ledger: Ledger, written: Values | None) -> None:
     if tally[INVALID]:
         log(
             f"{output}: {tally[INVALID]} of {tally[ALL]} values are missing measurements and "
-            f"{_gaps_told(written)}"
+            f"{gaps_told(written)}"
         )
 
 
-def _gaps_told(written: Values | None) -> str:
+def gaps_told(written: Values | None) -> str:
     """What stands in a translation where its input has no measurement."""
     if written is None:
         return "are black in the translation"
     if written.gap_or_none is not None:
         return "remain missing"
-    gaps = np.unique(written.gap)
-    shown = f"{gaps[0]:g}" if len(gaps) == 1 else "the lowest values of the channels' ranges"
+    lowest = list(dict.fromkeys(f"{value:g}" for value in written.gap))
+    shown = ", ".join(lowest) if len(lowest) <= 8 else "the lowest values of the channels"
     return f"are {shown} in the translation: {NO_GAP}"
 
 
