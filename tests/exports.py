@@ -47,10 +47,11 @@ def read_metadata(version: Path) -> dict:
 
 
 def convolutions(version: Path) -> int:
-    """The number of convolutions in all functions of a SavedModel."""
+    """The number of convolutions, also transposed ones, in all functions of a SavedModel."""
     stored = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
     functions = stored.meta_graphs[0].graph_def.library.function
-    return [node.op for function in functions for node in function.node_def].count("Conv2D")
+    operations = [node.op for function in functions for node in function.node_def]
+    return operations.count("Conv2D") + operations.count("Conv2DBackpropInput")
 
 
 def encode(pixels: np.ndarray, kind: str = "PNG", **options) -> bytes:
