@@ -78,13 +78,12 @@ def _filtered(channel: np.ndarray, size: Size, interpolation: str) -> np.ndarray
 
 
 def _in_own_type(made: np.ndarray, gaps: np.ndarray, values: Values) -> np.ndarray:
-    limits = np.iinfo(values.dtype) if values.is_integer else np.finfo(values.dtype)
-    made = np.clip(made, float(limits.min), float(limits.max))
+    made = np.clip(made, *values.limits)
     if values.is_integer:
         made = np.rint(made)
         if values.nodata is not None:
             # rounding must not turn a valid value into nodata
-            beside = values.nodata + (1 if values.nodata < limits.max else -1)
+            beside = values.nodata + (1 if values.nodata < values.limits[1] else -1)
             made = np.where(made == values.nodata, beside, made)
     own = made.astype(values.dtype)
     return np.where(gaps, values.gap, own) if gaps.any() else own

@@ -99,9 +99,8 @@ def _learned(run: Run) -> str:
 
 
 def _network(config: TrainConfig) -> str:
-    parts = [config.architecture, f"{config.norm} norm"]
-    if has_effect(config, "base_filters"):
-        parts.insert(1, f"{config.base_filters} filters")
+    filters = [f"{config.base_filters} filters"] if has_effect(config, "base_filters") else []
+    parts = [config.architecture, *filters, f"{config.norm} norm"]
     if config.is_resnet:
         parts += [
             name

@@ -33,7 +33,7 @@ from tfcyclegan.system import files
 from tfcyclegan.system.parallel import Stages
 from tfcyclegan.system.progress import Progress, log
 from tfcyclegan.translation.elsewhere import Elsewhere, opened
-from tfcyclegan.translation.measured_files import RESIZED, count, gaps_told
+from tfcyclegan.translation.measured_files import RESIZED, count, unmarked_gaps
 from tfcyclegan.translation.translators import (
     AT_ONCE,
     NEAREST_ALONE,
@@ -358,9 +358,7 @@ def _stages(
     it, `tallies` the counts of its values.
     """
     channels, values = translators[0].channels, translators[0].values
-    unmarked = ""
-    if values.written is not None and values.written.gap_or_none is None:
-        unmarked = f"with missing measurements, which {gaps_told(values.written)}"
+    unmarked = unmarked_gaps(values.written)
 
     def named(example: Example, error: RunError) -> RunError:
         return RunError(f"{split.source.directory}: {example.filename}: {error}")

@@ -164,9 +164,8 @@ class MeasuredFile:
     def take(self, tally: Mapping[str, int]) -> None:
         """Adds the counts of `count` for a part of it to the file's."""
         self.tally.update(tally)
-        written = self.values.written
-        if tally.get(INVALID) and written and written.gap_or_none is None:
-            self.notes.add(f"with missing measurements, which {gaps_told(written)}")
+        if tally.get(INVALID) and (unmarked := unmarked_gaps(self.values.written)):
+            self.notes.add(unmarked)
 
     def write(self, values: np.ndarray, plane: int, top: int = 0) -> None:
         """Stores rows of a plane of the translation, [h, W, C].
@@ -316,11 +315,20 @@ def tell_values(output: Path, ledger: Ledger, written: Values | None) -> None:
     if tally[INVALID]:
         log(
             f"{output}: {tally[INVALID]} of {tally[ALL]} values are missing measurements and "
-            f"{gaps_told(written)}"
+            f"{_gaps_told(written)}"
         )
 
 
-def gaps_told(written: Values | None) -> str:
+def unmarked_gaps(written: Values | None) -> str:
+    """The note on an input with missing measurements whose translation cannot mark them; empty if
+    it can, or is a picture.
+    """
+    if written is None or written.gap_or_none is not None:
+        return ""
+    return f"with missing measurements, which {_gaps_told(written)}"
+
+
+def _gaps_told(written: Values | None) -> str:
     """What stands in a translation where its input has no measurement."""
     if written is None:
         return "are black in the translation"
