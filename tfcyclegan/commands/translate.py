@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfcyclegan import flags
 from tfcyclegan.config import AUGMENTED, TranslateConfig
-from tfcyclegan.config.measured_reading import OPENING
+from tfcyclegan.config.measured_reading import parted
 from tfcyclegan.errors import UserError
 from tfcyclegan.system import files, tensorflow_setup
 from tfcyclegan.system.progress import log
@@ -327,11 +327,7 @@ def _reading(
     from tfcyclegan.data.picture_folders import Reading
     from tfcyclegan.exports.model_metadata import told_reading
 
-    theirs = {
-        name: value
-        for name, value in _as_in_training(trained, of_model, direction).items()
-        if name not in OPENING
-    }
+    theirs, _ = parted(_as_in_training(trained, of_model, direction))
     given = {
         name: value
         for name in ("alpha", "extra_bands", "max_value")
@@ -396,11 +392,7 @@ def _opening(
     """
     from tfcyclegan.exports.model_metadata import told_reading
 
-    theirs = {
-        name: value
-        for name, value in _as_in_training(trained, of_model, direction).items()
-        if name in OPENING
-    }
+    _, theirs = parted(_as_in_training(trained, of_model, direction))
     taken = {name: value for name, value in theirs.items() if name not in config.opening}
     if taken:
         log(

@@ -2,6 +2,7 @@
 written beside them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,12 @@ OPENING: dict[str, Any] = {
 """The options of `OpeningOptions` with the defaults of the formats: data_prep's scripts have them
 too, and a manifest records them in its settings.
 """
+
+
+def parted(reading: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`Domains.reading` in two: how pictures were read, how files of measurements were opened."""
+    opening = {name: value for name, value in reading.items() if name in OPENING}
+    return {name: value for name, value in reading.items() if name not in OPENING}, opening
 
 
 @dataclass(frozen=True, kw_only=True)

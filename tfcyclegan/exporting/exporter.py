@@ -20,7 +20,7 @@ from rich.table import Table
 
 from tfcyclegan import __version__
 from tfcyclegan.config import Size
-from tfcyclegan.config.measured_reading import OPENING
+from tfcyclegan.config.measured_reading import parted
 from tfcyclegan.data.domains import Domains, open_domains
 from tfcyclegan.data.intake import Rules
 from tfcyclegan.errors import RunError, UserError
@@ -130,8 +130,8 @@ def export(
         known = run.reading.get(direction[0], {})
     else:
         known = own.reading(direction[0]) if own else {}
-    reading = {name: value for name, value in known.items() if name not in OPENING}
-    opened = {name: value for name, value in known.items() if name in OPENING and values.source}
+    reading, opening = parted(known)
+    opened = opening if values.source else {}
     identity = {
         "weights": weights_hash(generator),
         "direction": direction,
